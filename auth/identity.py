@@ -1,0 +1,56 @@
+"""Somebody who has signed in, as every floor sees them: frozen, with their effective grants."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from auth.permissions import Grant
+
+
+class Provider(StrEnum):
+    ENTRA = "ENTRA"
+    GITHUB = "GITHUB"
+    OIDC = "OIDC"
+    DEMO = "DEMO"
+    LOCAL = "LOCAL"
+
+
+class Method(StrEnum):
+    """How an identity proved itself."""
+
+    SESSION = "SESSION"
+    ACCESS_TOKEN = "ACCESS_TOKEN"  # noqa: S105 - a name, no secret
+    LOCAL = "LOCAL"
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """A person together with what they may do by the credential that they showed."""
+
+    user_id: str
+    provider: Provider
+    subject: str
+    display_name: str
+    email: str | None
+    avatar_url: str | None
+    created_at: datetime
+    last_sign_in_at: datetime | None
+    grants: tuple[Grant, ...]
+    """The person's own grants, as the viewer's page lists them."""
+    effective: tuple[Grant, ...]
+    """`grants` cut down to the limits of the access token, if one was shown; what policy decides by."""
+    method: Method
+    credential_id: str
+    """`tok_…` of an access token, the `sid` of a session."""
+    expires_at: datetime | None
+    """When the credential itself ends; None for an access token without an end."""
+
+    @property
+    def rights(self) -> tuple[tuple[int, str, tuple[str, ...] | None], ...]:
+        """All that policy reads of this identity, canonical: equal rights may share one encoded answer."""
+        return tuple(
+            sorted(
+                {(int(g.role), g.scope.instance_id or "", g.scope.namespaces) for g in self.effective},
+                key=repr,
+            )
+        )

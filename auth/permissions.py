@@ -1,0 +1,58 @@
+"""Roles, permissions and the one table between them."""
+
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+
+class Permission(StrEnum):
+    VIEW_INSTANCES = "VIEW_INSTANCES"
+    VIEW_DEPLOYMENTS = "VIEW_DEPLOYMENTS"
+    MANAGE_DEPLOYMENTS = "MANAGE_DEPLOYMENTS"
+    MANAGE_USERS = "MANAGE_USERS"
+    MANAGE_GROUP_MAPPINGS = "MANAGE_GROUP_MAPPINGS"
+    MANAGE_INSTANCES = "MANAGE_INSTANCES"
+    VIEW_AUDIT_LOG = "VIEW_AUDIT_LOG"
+
+
+class Role(IntEnum):
+    """A higher role holds every permission of the lower ones."""
+
+    VIEWER = 1
+    DEPLOYER = 2
+    ADMIN = 3
+
+
+class GrantSource(StrEnum):
+    MANUAL = "MANUAL"
+    GROUP = "GROUP"
+    BOOTSTRAP = "BOOTSTRAP"
+
+
+LEAST_ROLE = {
+    Permission.VIEW_INSTANCES: Role.VIEWER,
+    Permission.VIEW_DEPLOYMENTS: Role.VIEWER,
+    Permission.MANAGE_DEPLOYMENTS: Role.DEPLOYER,
+    Permission.MANAGE_USERS: Role.ADMIN,
+    Permission.MANAGE_GROUP_MAPPINGS: Role.ADMIN,
+    Permission.MANAGE_INSTANCES: Role.ADMIN,
+    Permission.VIEW_AUDIT_LOG: Role.ADMIN,
+}
+"""The least role that holds each permission."""
+
+
+class Scope(msgspec.Struct, frozen=True, order=True):
+    """Some places: namespaces of an instance. None means all of them."""
+
+    instance_id: str | None = None
+    namespaces: tuple[str, ...] | None = None
+    """Sorted and without repetitions, so that equal scopes compare equal."""
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """A role at some places. Grants add up: rights are the union of them all."""
+
+    id: str
+    role: Role
+    scope: Scope
+    source: GrantSource

@@ -1,0 +1,59 @@
+"""What the credentials directory says, frozen."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class CredentialSource(StrEnum):
+    FILE = "FILE"
+    STORED = "STORED"
+    AMBIENT = "AMBIENT"
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """A kubeconfig that was judged and found fit to be loaded."""
+
+    name: str
+    """The instance's name: the file's name without `.kubeconfig`."""
+    config: Mapping[str, Any]
+    """The parsed kubeconfig. Never logged, never printed."""
+    directory: str
+    """Absolute; what relative paths in the kubeconfig start from, and the only place that they may reach."""
+    digest: str
+    """SHA-256 of the file and of every file that it names except `tokenFile`, so that a change of any of
+    them is a new credential. A token file is read again for every request instead."""
+    context: str
+    source: CredentialSource
+    loaded_at: datetime
+    namespaces: tuple[str, ...]
+    """The `namespace`s of all contexts with the current context's cluster and user, for a credential that
+    may not list cluster-wide."""
+    warnings: tuple[str, ...] = ()
+    tls_verified: bool = True
+    expires_at: datetime | None = None
+    """When an embedded client certificate or token (a JWT's `exp`) ends, if it says so."""
+
+    def __repr__(self) -> str:
+        return f"<Credential {self.name} {self.digest[:8]}>"
+
+
+class CredentialProblem(msgspec.Struct, frozen=True):
+    """A file that never was a good credential."""
+
+    file_name: str
+    reason: str
+    since: datetime
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The directory at one moment."""
+
+    credentials: Mapping[str, Credential]
+    """The last good credential of each instance whose file is there."""
+    errors: Mapping[str, str]
+    """Why an instance's file as it stands now is no good, while the last good one stays at work."""
+    problems: tuple[CredentialProblem, ...]
