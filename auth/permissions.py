@@ -1,5 +1,6 @@
 """Roles, permissions and the one table between them."""
 
+from datetime import datetime
 from enum import IntEnum, StrEnum
 
 import msgspec
@@ -56,3 +57,6 @@ class Grant(msgspec.Struct, frozen=True):
     role: Role
     scope: Scope
     source: GrantSource
+    created_at: datetime | None = None
+    created_by: str | None = None
+    """The id of the person who granted it; None for computed grants and the command line."""
