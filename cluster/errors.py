@@ -1,0 +1,66 @@
+"""Everything that `cluster` raises.
+
+ClusterError
+├── ApiError            the API server answered with an error status
+├── Unreachable         no usable answer: refused, timed out, cut, TLS
+├── CredentialRejected  the kubeconfig can't be loaded into a connection
+├── FellBehind          a reader of the change log needs tombstones that are gone
+└── InstanceUnavailable the instance was never synced, or is gone
+"""
+
+import msgspec
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """One of a Kubernetes Status's `details.causes`."""
+
+    field: str | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+class ClusterError(Exception):
+    """Base of all errors of this package."""
+
+
+class ApiError(ClusterError):
+    """The API server's own Status. `message` is empty where the body was no Kubernetes Status."""
+
+    def __init__(
+        self,
+        status: int,
+        *,
+        reason: str = "",
+        message: str = "",
+        causes: tuple[Cause, ...] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.causes = causes
+        self.retry_after = retry_after
+        """Seconds, from Retry-After."""
+
+
+class Unreachable(ClusterError):
+    """No usable answer came. The text says what a person can act on."""
+
+
+class CredentialRejected(ClusterError):
+    """The credential can't make a connection: no usable user entry, an exec plugin that failed, …"""
+
+
+class FellBehind(ClusterError):
+    """The change log no longer reaches back to the reader's position."""
+
+
+class InstanceUnavailable(ClusterError):
+    """The instance has no live connection to act through."""
+
+    def __init__(self, instance_id: str, status: str, reason: str | None) -> None:
+        super().__init__(f"{instance_id} is {status}: {reason}")
+        self.instance_id = instance_id
+        self.status = status
+        self.reason = reason

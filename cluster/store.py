@@ -1,0 +1,278 @@
+"""What is known of one instance: its deployments joined with their pods, its change log, its status.
+
+One writer (the instance's watches), any number of readers through `cluster.feed.InstanceFeed`. Nothing here
+waits: a writer's method ends with the store consistent and the readers woken.
+"""
+
+import time
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from secrets import token_hex
+
+from cluster import status
+from cluster.changes import ChangeLog
+from cluster.feed import Unsubscribe
+from cluster.pods import Key, PodIndex, same_all
+from cluster.types import Change, Deployment, InstanceState, InstanceStatus, Phase
+from cluster.wire import ModelDeployment, Pod
+
+
+class _Namespace:
+    """A namespace's deployments: by name, in the order of their names, counted."""
+
+    def __init__(self) -> None:
+        self.deployments: dict[str, Deployment] = {}
+        self.names: list[str] = []
+        self.counts = dict.fromkeys(Phase, 0)
+
+    def put(self, deployment: Deployment) -> None:
+        if (old := self.deployments.get(deployment.name)) is None:
+            insort(self.names, deployment.name)
+        else:
+            self.counts[old.phase] -= 1
+        self.counts[deployment.phase] += 1
+        self.deployments[deployment.name] = deployment
+
+    def remove(self, name: str) -> None:
+        self.counts[self.deployments.pop(name).phase] -= 1
+        del self.names[bisect_left(self.names, name)]
+
+
+class Store:
+    """An `InstanceFeed` and what writes it.
+
+    A *scope* is what one list or watch covers: None for the whole cluster, or the namespace that a limited
+    credential may read. `clock` gives seconds that never go back.
+    """
+
+    def __init__(self, instance_id: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._instance_id = instance_id
+        self._epoch = token_hex(8)
+        self._state = InstanceState(instance_id=instance_id, status=InstanceStatus.CONNECTING)
+        self._log = ChangeLog(clock=clock)
+        self._namespaces: dict[str, _Namespace] = {}
+        self._known_namespaces: tuple[str, ...] | None = None
+        self._pods = PodIndex()
+        self._pod_scopes: set[str | None] = set()
+        self._subscribers: dict[object, Callable[[], None]] = {}
+        self._batches = 0
+        self._changed = False
+
+    # ------------------------------------------------------------ readers
+
+    @property
+    def instance_id(self) -> str:
+        return self._instance_id
+
+    @property
+    def epoch(self) -> str:
+        return self._epoch
+
+    @property
+    def state(self) -> InstanceState:
+        return self._state
+
+    @property
+    def head(self) -> int:
+        return self._log.head
+
+    def changes(self, after: int, limit: int = 256) -> Sequence[Change]:
+        return self._log.changes(after, limit)
+
+    def get(self, namespace: str, name: str) -> Deployment | None:
+        known = self._namespaces.get(namespace)
+        return None if known is None else known.deployments.get(name)
+
+    def by_name(self, namespace: str, after: str = "") -> Iterator[Deployment]:
+        known = self._namespaces.get(namespace) or _Namespace()
+        for index in range(bisect_right(known.names, after), len(known.names)):
+            yield known.deployments[known.names[index]]
+
+    def by_name_descending(self, namespace: str, before: str | None = None) -> Iterator[Deployment]:
+        known = self._namespaces.get(namespace) or _Namespace()
+        end = len(known.names) if before is None else bisect_left(known.names, before)
+        for index in range(end - 1, -1, -1):
+            yield known.deployments[known.names[index]]
+
+    def namespaces(self) -> Collection[str]:
+        return sorted(self._namespaces)
+
+    def known_namespaces(self) -> Collection[str] | None:
+        return self._known_namespaces
+
+    def counts(self, namespace: str) -> Mapping[Phase, int]:
+        return (self._namespaces.get(namespace) or _Namespace()).counts.copy()
+
+    def subscribe(self, wake: Callable[[], None]) -> Unsubscribe:
+        token = object()
+        self._subscribers[token] = wake
+
+        def unsubscribe() -> None:
+            self._subscribers.pop(token, None)
+
+        return unsubscribe
+
+    # ------------------------------------------------------------ the writer
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Wake the readers once, at the end, and only if something changed."""
+        self._batches += 1
+        try:
+            yield
+        finally:
+            self._batches -= 1
+            if self._changed and not self._batches:
+                self._changed = False
+                for wake in list(self._subscribers.values()):
+                    wake()
+
+    def replace_deployments(
+        self, resources: Iterable[ModelDeployment], *, scope: str | None, api_group: str
+    ) -> None:
+        """Take a list as the truth of its scope: what was missed is logged, deletions included."""
+        with self.batch():
+            listed: set[Key] = set()
+            for resource in resources:
+                listed.add((resource.metadata.namespace, resource.metadata.name))
+                self._put(resource, api_group=api_group)
+            for deployment in self._within(scope):
+                if (deployment.namespace, deployment.name) not in listed:
+                    self._delete(deployment)
+
+    def apply_deployment(self, resource: ModelDeployment, *, api_group: str) -> None:
+        """Take an ADDED or MODIFIED event, unless it is older than what is known."""
+        known = self.get(resource.metadata.namespace, resource.metadata.name)
+        if known is None or not _outdated(resource, known.resource):
+            with self.batch():
+                self._put(resource, api_group=api_group)
+
+    def remove_deployment(self, resource: ModelDeployment) -> None:
+        """Take a DELETED event, unless another object has the name by now."""
+        known = self.get(resource.metadata.namespace, resource.metadata.name)
+        if known is not None and known.uid == resource.metadata.uid:
+            with self.batch():
+                self._delete(known)
+
+    def clear_deployments(self, *, scope: str | None = None) -> None:
+        """All of the scope's deployments are gone, with their CRD or their namespace."""
+        with self.batch():
+            for deployment in self._within(scope):
+                self._delete(deployment)
+
+    def replace_pods(self, pods: Iterable[Pod], *, scope: str | None) -> None:
+        """Take a list of pods as the truth of its scope, which is readable from now on."""
+        with self.batch():
+            touched: set[Key] = set()
+            listed: set[Key] = set()
+            for pod in pods:
+                listed.add((pod.metadata.namespace, pod.metadata.name))
+                touched |= self._put_pod(pod)
+            for pod in self._pods.within(scope):
+                if (pod.metadata.namespace, pod.metadata.name) not in listed:
+                    touched |= self._pods.remove(pod)
+            if scope not in self._pod_scopes:
+                self._pod_scopes.add(scope)
+                touched.update((each.namespace, each.name) for each in self._within(scope))
+            self._rejoin(touched)
+
+    def apply_pod(self, pod: Pod) -> None:
+        known = self._pods.get(pod.metadata.namespace, pod.metadata.name)
+        if known is None or not _outdated(pod, known):
+            with self.batch():
+                self._rejoin(self._put_pod(pod))
+
+    def remove_pod(self, pod: Pod) -> None:
+        known = self._pods.get(pod.metadata.namespace, pod.metadata.name)
+        if known is not None and known.metadata.uid == pod.metadata.uid:
+            with self.batch():
+                self._rejoin(self._pods.remove(known))
+
+    def pods_unreadable(self, *, scope: str | None) -> None:
+        """The scope's pods can't be read: phases follow from what the resources report."""
+        with self.batch():
+            self._pod_scopes.discard(scope)
+            for pod in self._pods.within(scope):
+                self._pods.remove(pod)
+            self._rejoin((each.namespace, each.name) for each in self._within(scope))
+
+    def set_state(self, state: InstanceState) -> None:
+        with self.batch():
+            self._changed |= state != self._state
+            self._state = state
+
+    def set_namespaces(self, names: Collection[str] | None) -> None:
+        """The cluster's namespaces (the credential's, if it may not list them); None if unreadable."""
+        known = None if names is None else tuple(sorted(names))
+        with self.batch():
+            self._changed |= known != self._known_namespaces
+            self._known_namespaces = known
+
+    # ------------------------------------------------------------ within
+
+    def _within(self, scope: str | None) -> list[Deployment]:
+        if scope is not None:
+            return list(self.by_name(scope))
+        return [each for known in self._namespaces.values() for each in known.deployments.values()]
+
+    def _put(self, resource: ModelDeployment, *, api_group: str) -> None:
+        known = self.get(resource.metadata.namespace, resource.metadata.name)
+        if known is None or known.api_group != api_group or not _same_version(resource, known.resource):
+            self._join(resource, api_group=api_group)
+
+    def _join(self, resource: ModelDeployment, *, api_group: str) -> None:
+        namespace, name = resource.metadata.namespace, resource.metadata.name
+        pods = self._pods_of((namespace, name))
+        deployment = Deployment(
+            instance_id=self._instance_id,
+            api_group=api_group,
+            resource=resource,
+            pods=pods,
+            phase=status.phase(resource, pods),
+            replicas=status.replicas(resource, pods),
+        )
+        if (known := self._namespaces.get(namespace)) is None:
+            known = self._namespaces[namespace] = _Namespace()
+        known.put(deployment)
+        self._log.append(deployment, deleted=False)
+        self._changed = True
+
+    def _delete(self, deployment: Deployment) -> None:
+        known = self._namespaces[deployment.namespace]
+        known.remove(deployment.name)
+        if not known.names:
+            del self._namespaces[deployment.namespace]
+        self._log.append(deployment, deleted=True)
+        self._changed = True
+
+    def _pods_of(self, key: Key) -> tuple[Pod, ...] | None:
+        if None in self._pod_scopes or key[0] in self._pod_scopes:
+            return self._pods.of(key)
+        return None
+
+    def _put_pod(self, pod: Pod) -> set[Key]:
+        known = self._pods.get(pod.metadata.namespace, pod.metadata.name)
+        return set() if known is not None and _same_version(pod, known) else self._pods.put(pod)
+
+    def _rejoin(self, touched: Iterable[Key]) -> None:
+        for key in touched:
+            deployment = self.get(*key)
+            if deployment is not None and not same_all(deployment.pods, self._pods_of(key)):
+                self._join(deployment.resource, api_group=deployment.api_group)
+
+
+def _same_version(one: ModelDeployment | Pod, other: ModelDeployment | Pod) -> bool:
+    a, b = one.metadata, other.metadata
+    return a.uid == b.uid and a.resource_version == b.resource_version
+
+
+def _outdated(event: ModelDeployment | Pod, known: ModelDeployment | Pod) -> bool:
+    """Whether the event tells of an earlier version of the same object.
+
+    Asked of events alone: a list is the truth even where its versions went back, as after etcd's restore.
+    """
+    a, b = event.metadata, known.metadata
+    if a.uid != b.uid or not (a.resource_version.isdecimal() and b.resource_version.isdecimal()):
+        return False
+    return int(a.resource_version) < int(b.resource_version)
