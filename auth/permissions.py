@@ -41,6 +41,16 @@ LEAST_ROLE = {
 }
 """The least role that holds each permission."""
 
+HUB_WIDE = frozenset(
+    {
+        Permission.MANAGE_USERS,
+        Permission.MANAGE_GROUP_MAPPINGS,
+        Permission.MANAGE_INSTANCES,
+        Permission.VIEW_AUDIT_LOG,
+    }
+)
+"""Permissions over the hub itself: a grant that is limited to some places holds none of them."""
+
 
 class Scope(msgspec.Struct, frozen=True, order=True):
     """Some places: namespaces of an instance. None means all of them."""

@@ -1,6 +1,6 @@
 """The policy: pure, and the only maker of permits.
 
-    authorise(identity, permission, place) → Permit | Refusal      one place
+    authorise(identity, permission, place) → Permit | Refusal      what is allowed of one place
     narrow(identity, permission) → Permit                          all that is allowed, perhaps nothing
 
 It raises nothing and knows neither HTTP nor GraphQL. A use case takes a `Permit` and reads the places from
@@ -13,11 +13,11 @@ from enum import StrEnum
 import msgspec
 
 from auth.identity import Identity
-from auth.permissions import LEAST_ROLE, Grant, Permission, Scope
+from auth.permissions import HUB_WIDE, LEAST_ROLE, Permission, Scope
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where something is to happen. Without an instance: the hub itself; without a namespace: the instance."""
+    """Where something is to happen. Without an instance: the hub; without a namespace: the instance."""
 
     instance_id: str | None = None
     namespace: str | None = None
@@ -66,35 +66,54 @@ class Permit(msgspec.Struct, frozen=True):
 
 
 def authorise(identity: Identity | None, permission: Permission, place: Place) -> Permit | Refusal:
-    """A permit for exactly this place, or why not."""
+    """A permit for what is allowed of this place, or why nothing is.
+
+    For an instance without a namespace, the permit holds the allowed namespaces alone.
+    """
     if identity is None:
         return Refusal(RefusalReason.UNAUTHENTICATED, permission, place)
-    if _covers(identity.effective, permission, place):
-        scope = Scope(place.instance_id, None if place.namespace is None else (place.namespace,))
-        return Permit(identity, permission, (scope,))
+    if scopes := _scopes(identity, permission, place):
+        return Permit(identity, permission, scopes)
     may_know = place.instance_id is None or _sees(identity, place)
     return Refusal(RefusalReason.FORBIDDEN if may_know else RefusalReason.HIDDEN, permission, place)
 
 
 def narrow(identity: Identity | None, permission: Permission) -> Permit:
     """A permit for every place where the person has the permission."""
-    grants = () if identity is None else identity.effective
-    scopes = {grant.scope for grant in grants if grant.role >= LEAST_ROLE[permission]}
-    return Permit(identity, permission, tuple(sorted(scopes, key=repr)))
+    scopes = () if identity is None else _sorted(_held(identity, permission))
+    return Permit(identity, permission, scopes)
 
 
 def _sees(identity: Identity, place: Place) -> bool:
     seeing = Permission.VIEW_INSTANCES if place.namespace is None else Permission.VIEW_DEPLOYMENTS
-    return _covers(identity.effective, seeing, place)
+    return bool(_scopes(identity, seeing, place))
 
 
-def _covers(grants: Iterable[Grant], permission: Permission, place: Place) -> bool:
-    return any(g.role >= LEAST_ROLE[permission] and _contains(g.scope, place) for g in grants)
+def _scopes(identity: Identity, permission: Permission, place: Place) -> tuple[Scope, ...]:
+    return _sorted(
+        within for scope in _held(identity, permission) if (within := _within(scope, place)) is not None
+    )
 
 
-def _contains(scope: Scope, place: Place) -> bool:
-    if place.instance_id is None:  # the hub itself: only a grant without a limit reaches it
-        return scope.instance_id is None and scope.namespaces is None
+def _held(identity: Identity, permission: Permission) -> Iterable[Scope]:
+    for grant in identity.effective:
+        limited = grant.scope != Scope()
+        if grant.role >= LEAST_ROLE[permission] and not (limited and permission in HUB_WIDE):
+            yield grant.scope
+
+
+def _within(scope: Scope, place: Place) -> Scope | None:
+    """The part of the scope that lies in the place; the hub itself lies only in a scope without limits."""
+    if place.instance_id is None:
+        return scope if scope == Scope() else None
     if scope.instance_id not in (None, place.instance_id):
-        return False
-    return place.namespace is None or scope.namespaces is None or place.namespace in scope.namespaces
+        return None
+    if place.namespace is None:
+        return Scope(place.instance_id, scope.namespaces)
+    if scope.namespaces is None or place.namespace in scope.namespaces:
+        return Scope(place.instance_id, (place.namespace,))
+    return None
+
+
+def _sorted(scopes: Iterable[Scope]) -> tuple[Scope, ...]:
+    return tuple(sorted(set(scopes), key=repr))

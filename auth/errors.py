@@ -1,0 +1,53 @@
+"""Everything that `auth` raises.
+
+AuthError
+├── Unauthenticated       the credential proves nobody
+├── IdentityUnavailable   the database is out of reach, so nobody can be recognised
+└── InvalidRequest        what was asked for can't be: a malformed person, grant or limit
+    └── NotFound          there is no such person, grant or token
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a credential, or a stream that runs under it, is at its end."""
+
+    INVALID_CREDENTIAL = "INVALID_CREDENTIAL"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - a name, no secret
+    TOKEN_REVOKED = "TOKEN_REVOKED"  # noqa: S105 - a name, no secret
+    SESSION_REVOKED = "SESSION_REVOKED"
+    ACCOUNT_DEACTIVATED = "ACCOUNT_DEACTIVATED"
+
+
+class AuthError(Exception):
+    """Base of all errors of this package."""
+
+
+class Unauthenticated(AuthError):
+    """The credential proves nobody, for `reason`."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(_SENTENCES[reason])
+        self.reason = reason
+
+
+class IdentityUnavailable(AuthError):
+    """The database is out of reach. Nothing is known against the credential: try again."""
+
+
+class InvalidRequest(AuthError):
+    """The text says what is wrong and what would be right."""
+
+
+class NotFound(InvalidRequest):
+    """There is no such person, grant or token."""
+
+
+_SENTENCES = {
+    Reason.INVALID_CREDENTIAL: "The credential isn't one of this hub's",
+    Reason.TOKEN_EXPIRED: "The credential has expired",
+    Reason.TOKEN_REVOKED: "The access token was revoked",
+    Reason.SESSION_REVOKED: "The session was ended",
+    Reason.ACCOUNT_DEACTIVATED: "The account is deactivated",
+}
