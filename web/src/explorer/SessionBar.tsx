@@ -1,0 +1,60 @@
+import { useEffect, useState } from "react";
+import { fetchViewer, signOut, type Grant, type Viewer } from "../session";
+
+/** Who explores, and what they may do where. */
+export function SessionBar() {
+  const [viewer, setViewer] = useState<Viewer | null>();
+  const [problem, setProblem] = useState<string>();
+
+  useEffect(() => {
+    fetchViewer().then(setViewer, (error: Error) => setProblem(error.message));
+  }, []);
+
+  return (
+    <header className="session">
+      <img src="/favicon.svg" alt="" width="28" height="28" />
+      <h1>AI Runway Hub</h1>
+      <div className="person">
+        {problem !== undefined && <span role="alert">{problem}</span>}
+        {viewer === null && <SignedOut />}
+        {viewer && <SignedIn viewer={viewer} />}
+      </div>
+    </header>
+  );
+}
+
+function SignedOut() {
+  return (
+    <>
+      <span>Sign in to see your clusters.</span>
+      <a className="action primary" href="/login?returnTo=/graphql">
+        Sign in
+      </a>
+    </>
+  );
+}
+
+function SignedIn({ viewer: { displayName, grants } }: { viewer: Viewer }) {
+  const leave = () => void signOut().then(() => location.assign("/login"));
+  return (
+    <>
+      <ul className="grants" aria-label="Roles">
+        {grants.length === 0 && <li>no role yet</li>}
+        {grants.map((grant) => (
+          <li key={describe(grant)}>{describe(grant)}</li>
+        ))}
+      </ul>
+      <strong>{displayName}</strong>
+      <button className="action" type="button" onClick={leave}>
+        Sign out
+      </button>
+    </>
+  );
+}
+
+function describe({ role, instanceId, namespaces }: Grant): string {
+  const name = role.toLowerCase();
+  if (instanceId === null && namespaces === null) return `${name} everywhere`;
+  const where = namespaces === null ? "" : ` in ${namespaces.join(", ")}`;
+  return `${name}${where} on ${instanceId ?? "every cluster"}`;
+}

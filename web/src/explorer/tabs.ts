@@ -1,0 +1,111 @@
+/** What a first visitor finds ready to run. */
+
+import type { GraphiQLProps } from "graphiql";
+
+const MODEL = { instanceId: "prod-east", namespace: "ml-team", name: "my-first-model" };
+
+const json = (value: unknown) => JSON.stringify(value, null, 2);
+
+export const TABS: NonNullable<GraphiQLProps["defaultTabs"]> = [
+  {
+    query: `# The clusters that you may see, and how they are.
+query Instances {
+  instances {
+    totalCount
+    nodes {
+      id
+      status
+      statusReason
+      kubernetesVersion
+      nodeCount
+      deploymentCount
+      namespaces
+      viewerCan
+    }
+  }
+}
+`,
+  },
+  {
+    query: `# The models on all of them. A cluster that is away shows in sources: what was last seen is marked stale.
+query Deployments {
+  deployments(first: 50) {
+    totalCount
+    nodes {
+      id
+      modelId
+      engine
+      phase
+      message
+      replicas { desired ready available }
+      gpuCount
+      stale
+    }
+    sources { instanceId status stale syncedAt error }
+  }
+}
+`,
+  },
+  {
+    query: `# Counts over everything that you may see.
+query Summary {
+  deploymentSummary {
+    total
+    unhealthy
+    gpus
+    phases { phase count }
+    instances { value count unhealthy gpus }
+    models { value count }
+  }
+}
+`,
+  },
+  {
+    query: `# Live: what stands first, SYNCED for each cluster, then every change. The stop button ends it.
+# Keep it running, and run Deploy or Delete in a second window.
+subscription Watch {
+  deploymentEvents {
+    type
+    instanceId
+    observedAt
+    deployment {
+      id
+      phase
+      message
+      replicas { desired ready }
+    }
+  }
+}
+`,
+  },
+  {
+    query: `# A model with one GPU in namespace ml-team on prod-east. It needs the role deployer there.
+mutation Deploy($input: CreateDeploymentInput!) {
+  createDeployment(input: $input) {
+    deployment { id phase uid }
+    warnings
+  }
+}
+`,
+    variables: json({
+      input: {
+        ...MODEL,
+        model: { id: "Qwen/Qwen3-0.6B" },
+        engine: { type: "VLLM" },
+        resources: { gpu: { count: 1 } },
+        dryRun: false,
+      },
+    }),
+  },
+  {
+    query: `# Removes the model that Deploy made.
+mutation Delete($input: DeleteDeploymentInput!) {
+  deleteDeployment(input: $input) {
+    deletedDeploymentId
+    deployment { phase }
+  }
+}
+`,
+    variables: json({ input: MODEL }),
+  },
+];
