@@ -1,0 +1,65 @@
+"""One TortoiseContext, connected, and closed with nothing left behind.
+
+The connection is named after its dialect, because Tortoise keeps built statements in a process-wide cache by
+connection name and table. Contexts of one dialect live side by side in a process. A SQLite and a PostgreSQL
+one may follow each other, but not overlap: Tortoise's model classes hold the query dialect of whichever was
+opened last.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from anyio import CancelScope
+from tortoise.context import TortoiseContext, _current_context
+
+from models.errors import DatabaseUnavailable
+from models.url import DatabaseUrl, SqliteUrl
+
+APP = "models"
+MIGRATIONS = "models.migrations"
+
+
+def apps(url: DatabaseUrl, migrations: str = MIGRATIONS) -> dict[str, dict[str, Any]]:
+    return {APP: {"models": ["models.tables"], "migrations": migrations, "default_connection": url.dialect}}
+
+
+@contextmanager
+def entered(context: TortoiseContext) -> Iterator[None]:
+    """Tortoise's own `with context` can't be entered by two tasks at once."""
+    token = _current_context.set(context)
+    try:
+        yield
+    finally:
+        _current_context.reset(token)
+
+
+@asynccontextmanager
+async def connected(url: DatabaseUrl, *, patient: bool = False) -> AsyncIterator[TortoiseContext]:
+    """Connected at once: a lazy connecting that fails keeps Tortoise's lock. Raises DatabaseUnavailable."""
+    context = TortoiseContext()
+    connection = {"engine": url.engine, "credentials": url.credentials(patient=patient)}
+    try:
+        with entered(context):
+            await context.init(config={"connections": {url.dialect: connection}, "apps": apps(url)})
+            await _connect(context, url)
+        yield context
+    finally:
+        with CancelScope(shield=True):
+            await context.close_connections()
+
+
+async def _connect(context: TortoiseContext, url: DatabaseUrl) -> None:
+    try:
+        if isinstance(url, SqliteUrl):
+            _make_file(url.path)
+        await context.db().create_connection(with_db=True)
+    except (DatabaseUnavailable, OSError) as error:
+        raise DatabaseUnavailable(f"{url} can't be opened: {error}") from error
+
+
+def _make_file(path: Path) -> None:
+    """For its owner alone: it holds digests of tokens. SQLite gives its side files the same mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)

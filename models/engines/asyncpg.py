@@ -1,0 +1,96 @@
+"""PostgreSQL through asyncpg: a pool, opened by the DSN as it was given."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+import asyncpg
+from anyio import CancelScope
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.base.client import (
+    NestedTransactionContext,
+    TransactionalDBClient,
+    TransactionContext,
+    TransactionContextPooled,
+)
+from tortoise.connection import get_connections
+from tortoise.exceptions import DBConnectionError
+
+from models.errors import DatabaseUnavailable
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Our own mistakes Tortoise translates before; what is left is the server's state or the way there."""
+    try:
+        yield
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBConnectionError) as error:
+        raise DatabaseUnavailable(str(error) or type(error).__name__) from error
+
+
+class Client(AsyncpgDBClient):
+    def __init__(self, dsn: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._dsn = dsn  # not among the options, which Tortoise logs
+
+    async def create_connection(self, with_db: bool) -> None:
+        with _translated():
+            await super().create_connection(with_db)
+
+    async def create_pool(self, **options: Any) -> asyncpg.Pool:
+        stated = ("host", "port", "user", "password", "database")  # by the DSN, which these would override
+        return await asyncpg.create_pool(
+            self._dsn, **{name: value for name, value in options.items() if name not in stated}
+        )
+
+    async def _translate_exceptions(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        with _translated():
+            return await super()._translate_exceptions(func, *args, **kwargs)
+
+    def _in_transaction(self) -> TransactionContext:
+        return _Transaction(_TransactionalClient(self), self._pool_init_lock)
+
+
+class _TransactionalClient(TransactionWrapper, Client):
+    def _in_transaction(self) -> TransactionContext:
+        return _Savepoint(_TransactionalClient(self))
+
+
+class _Transaction(TransactionContextPooled):
+    async def __aenter__(self) -> TransactionalDBClient:
+        self._pool = self.client._parent._pool
+        with _translated():
+            self.client._connection = await self._pool.acquire()
+            try:
+                await self.client.begin()
+            except BaseException:
+                self.client._connection.terminate()  # it may be in a transaction: no state to give back
+                raise
+        self.token = get_connections().set(self.connection_name, self.client)
+        return self.client
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        try:
+            with CancelScope(shield=True), _translated():
+                await (self.client.commit() if exc is None else self.client.rollback())
+        except BaseException as failure:
+            self.client._connection.terminate()
+            if exc is None or not isinstance(failure, Exception):
+                raise
+        finally:
+            get_connections().reset(self.token)
+            await self._pool.release(self.client._connection)
+
+
+class _Savepoint(NestedTransactionContext):
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        with _translated():
+            await super().__aexit__(exc_type, exc, tb)
+
+
+client_class = Client
