@@ -1,0 +1,165 @@
+"""The environment variables, each read and judged by itself. What they mean together: `hub.settings`."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from auth.errors import InvalidRequest
+from auth.identity import Provider
+from auth.people import Person, parse_person
+from models.url import DatabaseUrl, SqliteUrl, parse_database_url
+
+DEFAULT_SECRET = "dev-secret-change-in-production"  # noqa: S105 - public, and therefore never a key
+FROM_FILES = ("database_url", "session_secret", "session_secret_previous")
+"""Fields of `Variables` that `NAME_FILE` may give instead of `NAME`."""
+
+
+def _web_address(value: str) -> SplitResult:
+    url = urlsplit(value)
+    _ = url.port  # raises ValueError unless it is a number
+    if (
+        url.scheme not in ("http", "https")
+        or not url.hostname
+        or "@" in url.netloc
+        or url.query
+        or url.fragment
+    ):
+        raise ValueError(f"{value!r} isn't an address like https://hub.example.com")
+    return url
+
+
+def origin(address: str) -> str:
+    """The origin of a web address as browsers write it; raises ValueError for anything else."""
+    url = _web_address(address)
+    host = f"[{url.hostname}]" if ":" in str(url.hostname) else url.hostname
+    usual = {"http": 80, "https": 443}[url.scheme]
+    return f"{url.scheme}://{host}" if url.port in (None, usual) else f"{url.scheme}://{host}:{url.port}"
+
+
+def _base_url(value: str) -> str:
+    return _web_address(value).geturl().rstrip("/")
+
+
+def _bare_origin(value: str) -> str:
+    if _web_address(value).path.strip("/"):
+        raise ValueError(f"{value!r} has a path; an origin ends before it")
+    return origin(value)
+
+
+def _bare_name(value: str) -> str:
+    if "/" in value:
+        raise ValueError(f"{value!r} is a path; name the program alone, it is looked for on PATH")
+    return value
+
+
+def _administrator(value: str) -> Person:
+    try:
+        person = parse_person(value)
+    except InvalidRequest as error:
+        raise ValueError(str(error)) from error
+    if person.provider is Provider.DEMO:
+        raise ValueError(f"{value!r} names nobody outside the demo")
+    return person
+
+
+def _database(value: str | DatabaseUrl) -> DatabaseUrl:
+    return parse_database_url(value) if isinstance(value, str) else value
+
+
+def _commas(value: object) -> object:
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+_Commas = (NoDecode, BeforeValidator(_commas))
+_Administrator = Annotated[Person, PlainValidator(_administrator)]
+_Origin = Annotated[str, AfterValidator(_bare_origin)]
+_ProviderName = Annotated[
+    Literal["entra", "github", "oidc"], BeforeValidator(_lower), Field(description="entra, github or oidc")
+]
+
+
+class Variables(BaseSettings):
+    """Every variable that the hub reads, with its default. Descriptions complete "… isn't"."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
+
+    hub_mode: bool = Field(False, description="true or false")
+    database_url: Annotated[DatabaseUrl, PlainValidator(_database)] = SqliteUrl(
+        path=Path("./data/kubefoundry.db")
+    )
+    session_secret: SecretStr = SecretStr(DEFAULT_SECRET)
+    session_secret_previous: SecretStr | None = None
+    credentials_path: Path = Path("./credentials")
+    enabled_auth_providers: Annotated[tuple[_ProviderName, ...], *_Commas] = ()
+    auth_callback_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(3001, ge=0, le=65535, description="a port number, 0 to 65535")
+    hub_admins: Annotated[tuple[_Administrator, ...], *_Commas] = ()
+    credentials_exec_allow: (
+        Annotated[tuple[Annotated[str, AfterValidator(_bare_name)], ...], *_Commas] | None
+    ) = None
+    allowed_origins: Annotated[tuple[_Origin, ...], *_Commas] = ()
+    hub_allow_introspection: bool | None = Field(None, description="true or false")
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = Field(
+        "text", description="text or json"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+        "info", description="debug, info, warning or error"
+    )
+    web_concurrency: int = Field(
+        1, ge=1, le=1, description="1, and can't be: for more cores, run replicas on one PostgreSQL"
+    )
+
+
+def read(fixed: Mapping[str, Any]) -> tuple[Variables, list[str]]:
+    """What the environment says, and every problem with it. `fixed` fields ignore their variables.
+
+    A field with a problem has its default, so that what depends on the others can be judged all the same.
+    """
+    problems: list[str] = []
+    given = {**_from_files(problems, [name for name in FROM_FILES if name not in fixed]), **fixed}
+    try:
+        return Variables(**given), problems
+    except ValidationError as error:
+        problems += _sentences(error)
+        faulty = {str(detail["loc"][0]) for detail in error.errors()}
+    defaults = {name: Variables.model_fields[name].default for name in faulty}
+    return Variables(**{**given, **defaults}), problems
+
+
+def _from_files(problems: list[str], names: list[str]) -> dict[str, str]:
+    values = {}
+    for name in names:
+        variable = name.upper()
+        path = os.environ.get(f"{variable}_FILE")
+        if not path:
+            continue
+        if os.environ.get(variable):
+            problems.append(f"{variable} and {variable}_FILE are both set: leave one of them out")
+        try:
+            values[name] = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f"{variable}_FILE can't be read: {error}")
+        else:
+            if not values[name]:
+                problems.append(f"{variable}_FILE: {path} is empty")
+    return values
+
+
+def _sentences(error: ValidationError) -> Iterator[str]:
+    for detail in error.errors():
+        name = str(detail["loc"][0])
+        if detail["type"] == "value_error":
+            yield f"{name.upper()}: {detail['ctx']['error']}"
+            continue
+        description = Variables.model_fields[name].description or "entra, github or oidc"
+        yield f"{name.upper()}: {detail['input']!r} isn't {description}"

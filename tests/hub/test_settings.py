@@ -1,0 +1,231 @@
+"""Settings by what somebody sets in the environment, and what they are told."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from auth.identity import Provider
+from auth.people import Person
+from hub.environment import DEFAULT_SECRET, FROM_FILES, Variables
+from hub.settings import SettingsError, load_settings
+from models.url import SqliteUrl
+
+TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Variables.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in FROM_FILES:
+        monkeypatch.delenv(f"{name.upper()}_FILE", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def given(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+def problems() -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert all(problem in str(refused.value) for problem in refused.value.problems)
+    return refused.value.problems
+
+
+def test_without_any_the_missions_defaults_hold(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert not settings.hub_mode
+    assert (settings.http.host, settings.http.port) == ("127.0.0.1", 3001)
+    assert settings.database.url == SqliteUrl(path=Path("data/kubefoundry.db"))
+    assert settings.credentials.path == Path("credentials")
+    assert settings.credentials.exec_allow == {
+        "kubelogin",
+        "aws",
+        "aws-iam-authenticator",
+        "gke-gcloud-auth-plugin",
+    }
+    assert settings.warnings == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_everything_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(
+        monkeypatch,
+        HUB_MODE="1",
+        HOST="0.0.0.0",
+        PORT="8080",
+        SESSION_SECRET=SECRET,
+        AUTH_CALLBACK_URL="https://Hub.Example.com/",
+        ALLOWED_ORIGINS="https://UI.example.com:443, http://localhost:5173",
+        HUB_ADMINS=f"entra:{TENANT}/{TENANT},github:1001, oidc:https://id.example.com#sub",
+        ENABLED_AUTH_PROVIDERS="Entra,github",
+        HUB_ALLOW_INTROSPECTION="false",
+        LOG_FORMAT="JSON",
+        LOG_LEVEL="DEBUG",
+        WEB_CONCURRENCY="1",
+    )
+    settings = load_settings()
+    assert settings.hub_mode
+    assert not settings.http.loopback
+    assert settings.http.secure
+    assert settings.http.public_host == "hub.example.com"
+    assert settings.http.public_origin == "https://hub.example.com"
+    assert settings.http.allowed_origins == ("https://ui.example.com", "http://localhost:5173")
+    assert settings.auth.administrators == {
+        Person(Provider.ENTRA, f"{TENANT}/{TENANT}"),
+        Person(Provider.GITHUB, "1001"),
+        Person(Provider.OIDC, "https://id.example.com#sub"),
+    }
+    assert settings.credentials.exec_allow == frozenset()
+    assert settings.graphql.introspection is False
+    assert (settings.log.format, settings.log.level) == ("json", "debug")
+    assert settings.warnings == (
+        "Sign-in by entra is not part of this release yet; use access tokens",
+        "Sign-in by github is not part of this release yet; use access tokens",
+    )
+
+
+def test_one_message_names_every_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(SECRET)
+    given(
+        monkeypatch,
+        HUB_MODE="1",
+        HOST="0.0.0.0",
+        PORT="eighty",
+        DATABASE_URL="mysql://hub:hunter2@db/hub",
+        ENABLED_AUTH_PROVIDERS="entra,google",
+        HUB_ADMINS="github:octocat",
+        WEB_CONCURRENCY="4",
+        SESSION_SECRET=DEFAULT_SECRET,
+        ALLOWED_ORIGINS="https://ui.example.com/app,ui.example.com",
+        CREDENTIALS_PATH=str(tmp_path / "secret"),
+        AUTH_CALLBACK_URL="hub.example.com",
+    )
+    found = problems()
+    for expected in (
+        "PORT: 'eighty' isn't a port number",
+        "DATABASE_URL: mysql:// is no database that the hub knows",
+        "ENABLED_AUTH_PROVIDERS: 'google' isn't entra, github or oidc",
+        "HUB_ADMINS: 'github:octocat' names no person: write github:<numeric id>",
+        "WEB_CONCURRENCY: '4' isn't 1, and can't be: for more cores, run replicas",
+        "SESSION_SECRET isn't set (the default is public), and HOST '0.0.0.0'",
+        "ALLOWED_ORIGINS: 'https://ui.example.com/app' has a path",
+        "ALLOWED_ORIGINS: 'ui.example.com' isn't an address",
+        "CREDENTIALS_PATH:",
+        "AUTH_CALLBACK_URL: 'hub.example.com' isn't an address",
+    ):
+        assert len([problem for problem in found if problem.startswith(expected)]) == 1, (expected, found)
+    assert len(found) == 10
+    assert "hunter2" not in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUTH_CALLBACK_URL", "https://user@hub.example.com"),
+        ("AUTH_CALLBACK_URL", "https://hub.example.com?x=1"),
+        ("AUTH_CALLBACK_URL", "https://hub.example.com:port"),
+        ("AUTH_CALLBACK_URL", "ftp://hub.example.com"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "null"),
+        ("HUB_ADMINS", "demo:admin"),
+        ("CREDENTIALS_EXEC_ALLOW", "/usr/bin/kubelogin"),
+        ("HUB_MODE", "perhaps"),
+        ("LOG_FORMAT", "xml"),
+        ("SESSION_SECRET_PREVIOUS", DEFAULT_SECRET),
+    ],
+)
+def test_one_mistake_alone(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    given(monkeypatch, **{name: value})
+    (problem,) = problems()
+    assert problem.startswith(name)
+
+
+def test_secrets_and_the_database_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    (tmp_path / "previous").write_text("the one before")
+    (tmp_path / "database").write_text("postgres://hub:hunter2@db/hub\n")
+    given(
+        monkeypatch,
+        SESSION_SECRET_FILE=str(tmp_path / "secret"),
+        SESSION_SECRET_PREVIOUS_FILE=str(tmp_path / "previous"),
+        DATABASE_URL_FILE=str(tmp_path / "database"),
+    )
+    settings = load_settings()
+    assert settings.auth.session_secret == SECRET
+    assert settings.auth.session_secret_previous == "the one before"
+    assert str(settings.database.url) == "the PostgreSQL database db/hub"
+    for secret in (SECRET, "the one before", "hunter2"):
+        assert secret not in repr(settings)
+
+
+def test_a_variable_beside_its_file_and_files_that_hold_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").touch()
+    given(
+        monkeypatch,
+        SESSION_SECRET=SECRET,
+        SESSION_SECRET_FILE=str(tmp_path / "empty"),
+        SESSION_SECRET_PREVIOUS_FILE=str(tmp_path / "missing"),
+    )
+    both, empty, missing = sorted(problems())
+    assert both == "SESSION_SECRET and SESSION_SECRET_FILE are both set: leave one of them out"
+    assert empty == f"SESSION_SECRET_FILE: {tmp_path / 'empty'} is empty"
+    assert missing.startswith("SESSION_SECRET_PREVIOUS_FILE can't be read: ")
+
+
+def test_the_default_secret_is_never_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given(monkeypatch, HUB_MODE="true", SESSION_SECRET=DEFAULT_SECRET)
+    keys = load_settings().auth.key_ring()
+    path = tmp_path / "data" / "session.key"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert load_settings().auth.key_ring() == keys
+    path.unlink()
+    assert load_settings().auth.key_ring() != keys
+
+
+def test_rotation_keeps_the_previous_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, SESSION_SECRET=SECRET)
+    before = load_settings().auth.key_ring().current
+    given(monkeypatch, SESSION_SECRET="another secret of some length", SESSION_SECRET_PREVIOUS=SECRET)
+    assert load_settings().auth.key_ring().find(before.kid) == before
+
+
+def test_cautions(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, HUB_MODE="true", HOST="::", SESSION_SECRET="short")
+    warned = load_settings().warnings
+    assert [warning.split(" ")[0] for warning in warned] == [
+        "ENABLED_AUTH_PROVIDERS",
+        "SESSION_SECRET",
+        "AUTH_CALLBACK_URL",
+    ]
+    given(monkeypatch, AUTH_CALLBACK_URL="http://hub.example.com")
+    assert "in the clear" in load_settings().warnings[-1]
+
+
+def test_the_demo_takes_nothing_of_a_real_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(
+        monkeypatch,
+        DATABASE_URL="postgres://hub@production/hub",
+        SESSION_SECRET_FILE="/run/secrets/session",
+        CREDENTIALS_PATH="/etc/hub/credentials",
+        AUTH_CALLBACK_URL="https://hub.example.com",
+        PORT="4000",
+    )
+    settings = load_settings(demo=True)
+    assert settings.demo
+    assert settings.hub_mode
+    assert settings.database.url == SqliteUrl(path=Path("data/demo/hub.db"))
+    assert settings.credentials.path == Path("data/demo/credentials")
+    assert settings.auth.stand_in_path == Path("data/demo/session.key")
+    assert settings.auth.session_secret is None
+    assert settings.http.public_url is None
+    assert settings.http.port == 4000
+    given(monkeypatch, HOST="0.0.0.0")
+    with pytest.raises(SettingsError, match="the demo answers on loopback alone"):
+        load_settings(demo=True)
