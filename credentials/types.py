@@ -20,12 +20,13 @@ class Credential(msgspec.Struct, frozen=True):
     name: str
     """The instance's name: the file's name without `.kubeconfig`."""
     config: Mapping[str, Any]
-    """The parsed kubeconfig. Never logged, never printed."""
+    """A kubeconfig reduced to the current context with its cluster and its user, certificate files embedded.
+    Of files it names at the most `tokenFile`, absolute. Never logged, never printed."""
     directory: str
     """Absolute; what relative paths in the kubeconfig start from, and the only place that they may reach."""
     digest: str
-    """SHA-256 of the file and of every file that it names except `tokenFile`, so that a change of any of
-    them is a new credential. A token file is read again for every request instead."""
+    """SHA-256 of `config` and `namespaces`: as long as it stays, connections made with the credential are as
+    good as new ones. A token file's content isn't in it, as it is read again for every request."""
     context: str
     source: CredentialSource
     loaded_at: datetime

@@ -1,0 +1,16 @@
+"""The two kinds of names in Kubernetes (RFC 1123), as its API server checks them."""
+
+import re
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
+
+
+def is_dns_label(name: str) -> bool:
+    """Whether a namespace, container, service or instance may be called so: at most 63 characters."""
+    return len(name) <= 63 and _LABEL.fullmatch(name) is not None
+
+
+def is_dns_subdomain(name: str) -> bool:
+    """Whether most other objects may be called so: at most 253 characters, dots allowed."""
+    return len(name) <= 253 and _SUBDOMAIN.fullmatch(name) is not None
