@@ -1,0 +1,14 @@
+"""What every test has: asyncio, and the fixtures of tests/support."""
+
+import pytest
+
+pytest_plugins = [
+    "tests.support.browser",
+    "tests.support.envtest_fixtures",
+    "tests.support.simulation",
+]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
