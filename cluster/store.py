@@ -5,38 +5,19 @@ waits: a writer's method ends with the store consistent and the readers woken.
 """
 
 import time
-from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from secrets import token_hex
 
 from cluster import status
+from cluster.catalogue import Catalogue
 from cluster.changes import ChangeLog
 from cluster.feed import Unsubscribe
 from cluster.pods import Key, PodIndex, same_all
+from cluster.sharing import Sharing
 from cluster.types import Change, Deployment, InstanceState, InstanceStatus, Phase
+from cluster.wakeups import Wakeups
 from cluster.wire import ModelDeployment, Pod
-
-
-class _Namespace:
-    """A namespace's deployments: by name, in the order of their names, counted."""
-
-    def __init__(self) -> None:
-        self.deployments: dict[str, Deployment] = {}
-        self.names: list[str] = []
-        self.counts = dict.fromkeys(Phase, 0)
-
-    def put(self, deployment: Deployment) -> None:
-        if (old := self.deployments.get(deployment.name)) is None:
-            insort(self.names, deployment.name)
-        else:
-            self.counts[old.phase] -= 1
-        self.counts[deployment.phase] += 1
-        self.deployments[deployment.name] = deployment
-
-    def remove(self, name: str) -> None:
-        self.counts[self.deployments.pop(name).phase] -= 1
-        del self.names[bisect_left(self.names, name)]
 
 
 class Store:
@@ -51,13 +32,12 @@ class Store:
         self._epoch = token_hex(8)
         self._state = InstanceState(instance_id=instance_id, status=InstanceStatus.CONNECTING)
         self._log = ChangeLog(clock=clock)
-        self._namespaces: dict[str, _Namespace] = {}
+        self._catalogue = Catalogue()
         self._known_namespaces: tuple[str, ...] | None = None
+        self._sharing = Sharing()
         self._pods = PodIndex()
         self._pod_scopes: set[str | None] = set()
-        self._subscribers: dict[object, Callable[[], None]] = {}
-        self._batches = 0
-        self._changed = False
+        self._wakeups = Wakeups()
 
     # ------------------------------------------------------------ readers
 
@@ -81,63 +61,42 @@ class Store:
         return self._log.changes(after, limit)
 
     def get(self, namespace: str, name: str) -> Deployment | None:
-        known = self._namespaces.get(namespace)
-        return None if known is None else known.deployments.get(name)
+        return self._catalogue.get(namespace, name)
 
     def by_name(self, namespace: str, after: str = "") -> Iterator[Deployment]:
-        known = self._namespaces.get(namespace) or _Namespace()
-        for index in range(bisect_right(known.names, after), len(known.names)):
-            yield known.deployments[known.names[index]]
+        return self._catalogue.by_name(namespace, after)
 
     def by_name_descending(self, namespace: str, before: str | None = None) -> Iterator[Deployment]:
-        known = self._namespaces.get(namespace) or _Namespace()
-        end = len(known.names) if before is None else bisect_left(known.names, before)
-        for index in range(end - 1, -1, -1):
-            yield known.deployments[known.names[index]]
+        return self._catalogue.by_name_descending(namespace, before)
 
     def namespaces(self) -> Collection[str]:
-        return sorted(self._namespaces)
+        return self._catalogue.namespaces()
 
     def known_namespaces(self) -> Collection[str] | None:
         return self._known_namespaces
 
     def counts(self, namespace: str) -> Mapping[Phase, int]:
-        return (self._namespaces.get(namespace) or _Namespace()).counts.copy()
+        return self._catalogue.counts(namespace)
 
     def subscribe(self, wake: Callable[[], None]) -> Unsubscribe:
-        token = object()
-        self._subscribers[token] = wake
-
-        def unsubscribe() -> None:
-            self._subscribers.pop(token, None)
-
-        return unsubscribe
+        return self._wakeups.subscribe(wake)
 
     # ------------------------------------------------------------ the writer
 
-    @contextmanager
-    def batch(self) -> Iterator[None]:
+    def batch(self) -> AbstractContextManager[None]:
         """Wake the readers once, at the end, and only if something changed."""
-        self._batches += 1
-        try:
-            yield
-        finally:
-            self._batches -= 1
-            if self._changed and not self._batches:
-                self._changed = False
-                for wake in list(self._subscribers.values()):
-                    wake()
+        return self._wakeups
 
     def replace_deployments(
         self, resources: Iterable[ModelDeployment], *, scope: str | None, api_group: str
     ) -> None:
         """Take a list as the truth of its scope: what was missed is logged, deletions included."""
-        with self.batch():
+        with self._wakeups:
             listed: set[Key] = set()
             for resource in resources:
                 listed.add((resource.metadata.namespace, resource.metadata.name))
                 self._put(resource, api_group=api_group)
-            for deployment in self._within(scope):
+            for deployment in self._catalogue.within(scope):
                 if (deployment.namespace, deployment.name) not in listed:
                     self._delete(deployment)
 
@@ -145,25 +104,25 @@ class Store:
         """Take an ADDED or MODIFIED event, unless it is older than what is known."""
         known = self.get(resource.metadata.namespace, resource.metadata.name)
         if known is None or not _outdated(resource, known.resource):
-            with self.batch():
+            with self._wakeups:
                 self._put(resource, api_group=api_group)
 
     def remove_deployment(self, resource: ModelDeployment) -> None:
         """Take a DELETED event, unless another object has the name by now."""
         known = self.get(resource.metadata.namespace, resource.metadata.name)
         if known is not None and known.uid == resource.metadata.uid:
-            with self.batch():
+            with self._wakeups:
                 self._delete(known)
 
     def clear_deployments(self, *, scope: str | None = None) -> None:
         """All of the scope's deployments are gone, with their CRD or their namespace."""
-        with self.batch():
-            for deployment in self._within(scope):
+        with self._wakeups:
+            for deployment in self._catalogue.within(scope):
                 self._delete(deployment)
 
     def replace_pods(self, pods: Iterable[Pod], *, scope: str | None) -> None:
         """Take a list of pods as the truth of its scope, which is readable from now on."""
-        with self.batch():
+        with self._wakeups:
             touched: set[Key] = set()
             listed: set[Key] = set()
             for pod in pods:
@@ -174,77 +133,66 @@ class Store:
                     touched |= self._pods.remove(pod)
             if scope not in self._pod_scopes:
                 self._pod_scopes.add(scope)
-                touched.update((each.namespace, each.name) for each in self._within(scope))
+                touched.update((each.namespace, each.name) for each in self._catalogue.within(scope))
             self._rejoin(touched)
 
     def apply_pod(self, pod: Pod) -> None:
         known = self._pods.get(pod.metadata.namespace, pod.metadata.name)
         if known is None or not _outdated(pod, known):
-            with self.batch():
+            with self._wakeups:
                 self._rejoin(self._put_pod(pod))
 
     def remove_pod(self, pod: Pod) -> None:
         known = self._pods.get(pod.metadata.namespace, pod.metadata.name)
         if known is not None and known.metadata.uid == pod.metadata.uid:
-            with self.batch():
+            with self._wakeups:
                 self._rejoin(self._pods.remove(known))
 
     def pods_unreadable(self, *, scope: str | None) -> None:
         """The scope's pods can't be read: phases follow from what the resources report."""
-        with self.batch():
+        with self._wakeups:
             self._pod_scopes.discard(scope)
             for pod in self._pods.within(scope):
                 self._pods.remove(pod)
-            self._rejoin((each.namespace, each.name) for each in self._within(scope))
+            self._rejoin((each.namespace, each.name) for each in self._catalogue.within(scope))
 
     def set_state(self, state: InstanceState) -> None:
-        with self.batch():
-            self._changed |= state != self._state
+        with self._wakeups:
+            self._wakeups.changed |= state != self._state
             self._state = state
 
     def set_namespaces(self, names: Collection[str] | None) -> None:
         """The cluster's namespaces (the credential's, if it may not list them); None if unreadable."""
         known = None if names is None else tuple(sorted(names))
-        with self.batch():
-            self._changed |= known != self._known_namespaces
+        with self._wakeups:
+            self._wakeups.changed |= known != self._known_namespaces
             self._known_namespaces = known
 
     # ------------------------------------------------------------ within
 
-    def _within(self, scope: str | None) -> list[Deployment]:
-        if scope is not None:
-            return list(self.by_name(scope))
-        return [each for known in self._namespaces.values() for each in known.deployments.values()]
-
     def _put(self, resource: ModelDeployment, *, api_group: str) -> None:
         known = self.get(resource.metadata.namespace, resource.metadata.name)
         if known is None or known.api_group != api_group or not _same_version(resource, known.resource):
-            self._join(resource, api_group=api_group)
+            self._join(self._sharing.deployment(resource), api_group=api_group)
 
     def _join(self, resource: ModelDeployment, *, api_group: str) -> None:
-        namespace, name = resource.metadata.namespace, resource.metadata.name
-        pods = self._pods_of((namespace, name))
+        pods = self._pods_of((resource.metadata.namespace, resource.metadata.name))
         deployment = Deployment(
             instance_id=self._instance_id,
             api_group=api_group,
             resource=resource,
             pods=pods,
             phase=status.phase(resource, pods),
-            replicas=status.replicas(resource, pods),
+            replicas=self._sharing.replicas(status.replicas(resource, pods)),
         )
-        if (known := self._namespaces.get(namespace)) is None:
-            known = self._namespaces[namespace] = _Namespace()
-        known.put(deployment)
+        self._catalogue.put(deployment)
         self._log.append(deployment, deleted=False)
-        self._changed = True
+        self._wakeups.changed = True
 
     def _delete(self, deployment: Deployment) -> None:
-        known = self._namespaces[deployment.namespace]
-        known.remove(deployment.name)
-        if not known.names:
-            del self._namespaces[deployment.namespace]
+        self._catalogue.remove(deployment)
         self._log.append(deployment, deleted=True)
-        self._changed = True
+        self._wakeups.changed = True
 
     def _pods_of(self, key: Key) -> tuple[Pod, ...] | None:
         if None in self._pod_scopes or key[0] in self._pod_scopes:
@@ -253,7 +201,9 @@ class Store:
 
     def _put_pod(self, pod: Pod) -> set[Key]:
         known = self._pods.get(pod.metadata.namespace, pod.metadata.name)
-        return set() if known is not None and _same_version(pod, known) else self._pods.put(pod)
+        if known is not None and _same_version(pod, known):
+            return set()
+        return self._pods.put(self._sharing.pod(pod))
 
     def _rejoin(self, touched: Iterable[Key]) -> None:
         for key in touched:
