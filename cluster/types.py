@@ -122,6 +122,14 @@ class Deployment(msgspec.Struct, frozen=True, gc=False):
         return scaling.replicas * self.resource.spec.resources.gpu.count
 
     @property
+    def gpu_type(self) -> str | None:
+        """The GPU resource that its replicas ask for; None without GPUs."""
+        spec = self.resource.spec
+        roles = (spec.scaling.prefill, spec.scaling.decode)
+        asked = [role.gpu for role in roles if role is not None] or [spec.resources.gpu]
+        return next((gpu.type for gpu in asked if gpu.count), None)
+
+    @property
     def status_stale(self) -> bool:
         """The controller hasn't seen the newest spec yet."""
         return self.resource.status.observed_generation < self.resource.metadata.generation
