@@ -5,6 +5,7 @@ ClusterError
 ├── Unreachable         no usable answer: refused, timed out, cut, TLS
 ├── CredentialRejected  the kubeconfig can't be loaded into a connection
 ├── FellBehind          a reader of the change log needs tombstones that are gone
+├── InvalidDraft        a deployment that no cluster could take
 └── InstanceUnavailable the instance was never synced, or is gone
 """
 
@@ -54,6 +55,14 @@ class CredentialRejected(ClusterError):
 
 class FellBehind(ClusterError):
     """The change log no longer reaches back to the reader's position."""
+
+
+class InvalidDraft(ClusterError):
+    """What was asked for can't be. `problems` are (path in the input, what is wrong), all at once."""
+
+    def __init__(self, *problems: tuple[str, str]) -> None:
+        super().__init__("; ".join(f"{path}: {message}" for path, message in problems))
+        self.problems = problems
 
 
 class InstanceUnavailable(ClusterError):
