@@ -1,0 +1,165 @@
+"""People, their grants and their access tokens, as they are written down.
+
+Every function runs in a task that has entered the database and may raise `models.errors.DatabaseUnavailable`.
+"""
+
+from collections import defaultdict
+from datetime import datetime
+
+import msgspec
+
+from auth.errors import InvalidRequest, NotFound
+from auth.grants import TokenLimits
+from auth.lookup import manual_grant, person_of, token_limits
+from auth.people import Person
+from auth.permissions import Grant, Role, Scope
+from auth.tokens import Minted, mint
+from models.ids import new_id
+from models.tables import AccessToken, RoleAssignment, User
+
+
+class TokenInfo(msgspec.Struct, frozen=True):
+    """An access token as its owner may see it."""
+
+    id: str
+    name: str
+    prefix: str
+    limits: TokenLimits
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A person with what was written down for them; computed grants are not among it."""
+
+    id: str
+    person: Person
+    display_name: str
+    active: bool
+    grants: tuple[Grant, ...]
+    tokens: tuple[TokenInfo, ...]
+
+
+async def ensure_user(person: Person, *, display_name: str | None = None) -> str:
+    """The person's id; they are created if they are new, and renamed if a name is given."""
+    provider = person.provider.lower()
+    named = display_name or person.subject
+    user, created = await User.get_or_create(
+        provider=provider,
+        subject=person.subject,
+        defaults={"id": new_id("usr"), "display_name": named},
+    )
+    if display_name and not created and user.display_name != display_name:
+        await User.filter(id=user.id).update(display_name=display_name)
+    return user.id
+
+
+async def find_user(person: Person) -> str:
+    """The person's id. Raises `NotFound`."""
+    user = await User.get_or_none(provider=person.provider.lower(), subject=person.subject)
+    if user is None:
+        raise NotFound(f"Nobody is known as {person}")
+    return user.id
+
+
+async def record_sign_in(user_id: str, *, now: datetime) -> None:
+    await User.filter(id=user_id).update(last_sign_in_at=now)
+
+
+async def list_accounts() -> list[Account]:
+    """Everybody, by provider and subject."""
+    grants, tokens = defaultdict(list), defaultdict(list)
+    for assignment in await RoleAssignment.all().order_by("id"):
+        grants[assignment.user_id].append(manual_grant(assignment))
+    for token in await AccessToken.all().order_by("id"):
+        tokens[token.user_id].append(_token_info(token))
+    return [
+        Account(
+            user.id,
+            person_of(user),
+            user.display_name,
+            user.active,
+            tuple(grants[user.id]),
+            tuple(tokens[user.id]),
+        )
+        for user in await User.all().order_by("provider", "subject")
+    ]
+
+
+async def grant_role(user_id: str, role: Role, scope: Scope, *, granted_by: str | None) -> Grant:
+    """Give a role at some places; the grant that is there already, if it is the same.
+
+    Raises `InvalidRequest` for an ADMIN with a place, or with an empty list of namespaces. Names are the
+    caller's to check.
+    """
+    _check_scope(role, scope)
+    namespaces = None if scope.namespaces is None else sorted(set(scope.namespaces))
+    rows = await RoleAssignment.filter(user_id=user_id, role=int(role), instance_id=scope.instance_id)
+    row = next((row for row in rows if row.namespaces == namespaces), None)
+    if row is None:
+        row = await RoleAssignment.create(
+            id=new_id("grt"),
+            user_id=user_id,
+            role=int(role),
+            instance_id=scope.instance_id,
+            namespaces=namespaces,
+            created_by_id=granted_by,
+        )
+    return manual_grant(row)
+
+
+def _check_scope(role: Role, scope: Scope) -> None:
+    if role is Role.ADMIN and scope != Scope():
+        raise InvalidRequest("An admin is one everywhere: leave instance and namespaces out")
+    if scope.namespaces == ():
+        raise InvalidRequest("No namespace is no grant: name some, or leave them out for all")
+
+
+async def revoke_role(grant_id: str) -> None:
+    """Take a manual grant back. Raises `NotFound`, for computed grants too."""
+    if not await RoleAssignment.filter(id=grant_id).delete():
+        raise NotFound(f"There is no grant {grant_id} that was given by hand")
+
+
+async def create_token(
+    user_id: str, *, name: str, limits: TokenLimits, expires_at: datetime | None, now: datetime
+) -> tuple[TokenInfo, Minted]:
+    """A new access token and its secret, which is kept nowhere. Raises `InvalidRequest`."""
+    if not name.strip() or len(name) > 100:
+        raise InvalidRequest("A token's name has 1 to 100 characters")
+    if expires_at is not None and expires_at <= now:
+        raise InvalidRequest("A token has to end in the future")
+    if () in (limits.instance_ids, limits.namespaces):
+        raise InvalidRequest("An empty list leaves the token no rights: name some, or leave the limit out")
+    minted = mint()
+    row = await AccessToken.create(
+        id=new_id("tok"),
+        user_id=user_id,
+        name=name,
+        prefix=minted.prefix,
+        digest=minted.digest,
+        role=None if limits.role is None else int(limits.role),
+        instance_ids=None if limits.instance_ids is None else sorted(set(limits.instance_ids)),
+        namespaces=None if limits.namespaces is None else sorted(set(limits.namespaces)),
+        expires_at=expires_at,
+    )
+    return _token_info(row), minted
+
+
+async def revoke_token(token_id: str, *, now: datetime) -> None:
+    """End a token for good; nothing happens to one that was revoked before. Raises `NotFound`."""
+    revoked = await AccessToken.filter(id=token_id, revoked_at=None).update(revoked_at=now)
+    if not revoked and not await AccessToken.exists(id=token_id):
+        raise NotFound(f"There is no access token {token_id}")
+
+
+async def revoke_tokens_of(user_id: str, *, now: datetime) -> None:
+    """End all of a person's tokens."""
+    await AccessToken.filter(user_id=user_id, revoked_at=None).update(revoked_at=now)
+
+
+def _token_info(row: AccessToken) -> TokenInfo:
+    return TokenInfo(
+        row.id, row.name, row.prefix, token_limits(row), row.expires_at, row.last_used_at, row.revoked_at
+    )

@@ -1,0 +1,138 @@
+"""From a credential to an identity, with no database on the hot path.
+
+An identity younger than a second is served from memory. Who comes for an older one waits for the one query
+that is under way. While the database is out of reach, a session that was recognised before goes on until
+its own end; an access token doesn't, because it may have been revoked meanwhile.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Set
+from datetime import UTC, datetime
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from auth.errors import AuthError, IdentityUnavailable, Reason, Unauthenticated
+from auth.identity import Identity, Method
+from auth.lookup import Proof, TokenDigest, load_identities
+from auth.people import Person
+from auth.sessions import SessionTokens
+from auth.tokens import digest_of, is_access_token
+from models.errors import DatabaseUnavailable
+from models.tables import AccessToken
+
+USAGE_INTERVAL = 60.0
+"""Seconds between writings of `last_used_at`."""
+
+
+class _Entry(NamedTuple):
+    outcome: Identity | Reason | None
+    """None: the database couldn't be asked."""
+    loaded_at: float
+
+
+class Authenticator:
+    """Recognises credentials. Its callers have entered the database."""
+
+    def __init__(
+        self,
+        *,
+        sessions: SessionTokens,
+        administrators: Collection[Person],
+        fresh_for: float = 1.0,
+        capacity: int = 10_000,
+    ) -> None:
+        """`fresh_for` is in seconds; `capacity` bounds how many outcomes are remembered."""
+        self._sessions = sessions
+        self._administrators = administrators
+        self._fresh_for = fresh_for
+        self._capacity = capacity
+        self._known: OrderedDict[Proof, _Entry] = OrderedDict()
+        self._flights: WeakValueDictionary[Proof, asyncio.Lock] = WeakValueDictionary()
+        self._used_tokens: set[str] = set()
+
+    async def authenticate(self, credential: str) -> Identity:
+        """Who shows this access token or session token. Raises `Unauthenticated`, `IdentityUnavailable`."""
+        proof = self._proof(credential)
+        entry = self._fresh(proof)
+        if entry is None:
+            async with self._flights.setdefault(proof, asyncio.Lock()):
+                # Whoever held the lock before may have loaded it.
+                entry = self._fresh(proof) or (await self._load({proof}))[proof]
+        identity = _judge(entry.outcome)
+        if identity.method is Method.ACCESS_TOKEN:
+            self._used_tokens.add(identity.credential_id)
+        return identity
+
+    async def refresh(self, credentials: Iterable[str]) -> dict[str, Identity | AuthError]:
+        """Ask the database anew about all of them at once: three queries, however many they are."""
+        answers: dict[str, Identity | AuthError] = {}
+        proofs: dict[str, Proof] = {}
+        for credential in credentials:
+            try:
+                proofs[credential] = self._proof(credential)
+            except Unauthenticated as error:
+                answers[credential] = error
+        entries = await self._load(set(proofs.values()))
+        for credential, proof in proofs.items():
+            try:
+                answers[credential] = _judge(entries[proof].outcome)
+            except AuthError as error:
+                answers[credential] = error
+        return answers
+
+    async def keep_usage_recorded(self) -> None:
+        """Endless: to be run as a task that has entered the database."""
+        while True:
+            await asyncio.sleep(USAGE_INTERVAL)
+            await self.record_usage()
+
+    async def record_usage(self) -> None:
+        """Write down the tokens that were used since the last time; kept for the next if that fails."""
+        used, self._used_tokens = self._used_tokens, set()
+        try:
+            if used:
+                await AccessToken.filter(id__in=used).update(last_used_at=datetime.now(UTC))
+        except DatabaseUnavailable:
+            self._used_tokens |= used
+
+    def _proof(self, credential: str) -> Proof:
+        if is_access_token(credential):
+            return TokenDigest(digest_of(credential))
+        return self._sessions.verify(credential)
+
+    def _fresh(self, proof: Proof) -> _Entry | None:
+        entry = self._known.get(proof)
+        return entry if entry and time.monotonic() - entry.loaded_at < self._fresh_for else None
+
+    async def _load(self, proofs: Set[Proof]) -> dict[Proof, _Entry]:
+        now = datetime.now(UTC)
+        outcomes: Mapping[Proof, Identity | Reason | None]
+        try:
+            outcomes = await load_identities(proofs, administrators=self._administrators, now=now)
+        except DatabaseUnavailable:
+            outcomes = {proof: self._last_known(proof) for proof in proofs}
+        entries = {proof: _Entry(outcome, time.monotonic()) for proof, outcome in outcomes.items()}
+        for proof, entry in entries.items():
+            self._known[proof] = entry
+            self._known.move_to_end(proof)
+        while len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+        return entries
+
+    def _last_known(self, proof: Proof) -> Identity | None:
+        entry = self._known.get(proof)
+        if entry and isinstance(entry.outcome, Identity) and entry.outcome.method is Method.SESSION:
+            return entry.outcome
+        return None
+
+
+def _judge(outcome: Identity | Reason | None) -> Identity:
+    if outcome is None:
+        raise IdentityUnavailable("The database is out of reach, so nobody can be recognised")
+    if isinstance(outcome, Reason):
+        raise Unauthenticated(outcome)
+    if outcome.expires_at is not None and outcome.expires_at <= datetime.now(UTC):
+        raise Unauthenticated(Reason.TOKEN_EXPIRED)
+    return outcome
