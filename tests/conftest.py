@@ -3,6 +3,7 @@
 import pytest
 
 pytest_plugins = [
+    "tests.support.databases",
     "tests.support.browser",
     "tests.support.envtest_fixtures",
     "tests.support.simulation",
