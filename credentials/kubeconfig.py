@@ -11,9 +11,6 @@ from credentials.names import is_dns_label
 
 Section = Mapping[str, Any]
 
-_DEPTH_LIMIT = 32
-"""Levels of nesting. A kubeconfig has six; PyYAML's C code recurses without a limit of its own."""
-
 
 class Selection(msgspec.Struct, frozen=True):
     """The current context with the one cluster and the one user that it names."""
@@ -66,7 +63,7 @@ def _parse(raw: bytes) -> Section:
     if not source.strip():
         raise Refused("The file is empty.")
     try:
-        _check_shape(source)
+        _check_plain(source)
         document = yaml.load(source, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
@@ -78,17 +75,13 @@ def _parse(raw: bytes) -> Section:
     return document
 
 
-def _check_shape(source: str) -> None:
-    """Refuse what a small file can grow into something huge by, before anything is built from it."""
-    depth = 0
+def _check_plain(source: str) -> None:
+    """Refuse what a small file can become something huge or strange by, before anything is built from it."""
     for event in yaml.parse(source, Loader=yaml.CSafeLoader):
         if isinstance(event, yaml.AliasEvent):
             raise Refused("The file uses YAML aliases (`*name`): write the values out.")
-        if isinstance(event, yaml.NodeEvent) and getattr(event, "tag", None) is not None:
+        if getattr(event, "tag", None) is not None:
             raise Refused("The file uses YAML tags (`!name`): write plain values.")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEPTH_LIMIT:
-            raise Refused("The file isn't a kubeconfig: it is nested too deeply.")
 
 
 def _named(document: Section, plural: str, singular: str) -> dict[str, Section]:

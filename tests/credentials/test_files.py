@@ -6,6 +6,7 @@ import pytest
 
 from credentials.errors import Refused
 from credentials.files import SIZE_LIMIT, read_token, read_within
+from tests.support.unprivileged import unprivileged
 
 
 def refusal(directory: Path, path: str) -> str:
@@ -69,12 +70,12 @@ def test_says_why_a_file_cannot_be_read(tmp_path: Path) -> None:
     assert "File name too long" in refusal(tmp_path, "n" * 300)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
 def test_says_that_permission_is_missing(tmp_path: Path) -> None:
     (tmp_path / "closed").write_bytes(b"x")
     (tmp_path / "closed").chmod(0)
 
-    assert refusal(tmp_path, "closed") == "'closed' can't be read: Permission denied."
+    with unprivileged():
+        assert refusal(tmp_path, "closed") == "'closed' can't be read: Permission denied."
 
 
 def test_leaves_no_descriptor_open(tmp_path: Path) -> None:
