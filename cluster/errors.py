@@ -49,6 +49,10 @@ class Unreachable(ClusterError):
     """No usable answer came. The text says what a person can act on."""
 
 
+class Silent(Unreachable):
+    """The connection stands, but nothing came for too long."""
+
+
 class CredentialRejected(ClusterError):
     """The credential can't make a connection: no usable user entry, an exec plugin that failed, …"""
 

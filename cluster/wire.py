@@ -34,6 +34,12 @@ class Metadata(_Wire, frozen=True):
     annotations: Annotations = Annotations()
 
 
+class Resource(_Wire, frozen=True):
+    """What all resources share; by itself, one of which only the name matters (namespaces, CRDs, nodes)."""
+
+    metadata: Metadata = Metadata()
+
+
 class GpuSpec(_Wire, frozen=True):
     count: int = 0
     type: str = "nvidia.com/gpu"
@@ -133,8 +139,7 @@ class ModelDeploymentStatus(_Wire, frozen=True):
     conditions: tuple[Condition, ...] = ()
 
 
-class ModelDeployment(_Wire, frozen=True):
-    metadata: Metadata = Metadata()
+class ModelDeployment(Resource, frozen=True):
     spec: ModelDeploymentSpec = ModelDeploymentSpec()
     status: ModelDeploymentStatus = ModelDeploymentStatus()
 
@@ -184,7 +189,6 @@ class PodStatus(_Wire, frozen=True):
     init_container_statuses: tuple[ContainerStatus, ...] = ()
 
 
-class Pod(_Wire, frozen=True):
-    metadata: Metadata = Metadata()
+class Pod(Resource, frozen=True):
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()

@@ -1,0 +1,130 @@
+"""From watches to a store: what is heard goes to its place, how the watch stands goes to the instance."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Generic
+
+from cluster.client import Client
+from cluster.errors import ApiError, ClusterError
+from cluster.events import Applied, Bookmark, Opened, R, Removed, Undecodable, key_of
+from cluster.health import Watch
+from cluster.timing import Timing
+from cluster.watch import Collection, Failed, Interrupted, Outcome, Replaced, watch
+
+Report = Callable[[str, str | None, Watch | None], None]
+"""Kind, scope and how it stands with their watch; None when there is none any more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind(Generic[R]):
+    """A kind of resource, and where its objects go. A scope is a namespace, or None for the cluster."""
+
+    name: str
+    type: type[R]
+    path: Callable[[str | None], str]
+    replace: Callable[[Iterable[R], str | None], None]
+    apply: Callable[[R], None]
+    remove: Callable[[R], None]
+    forbidden: Callable[[str | None], None]
+    """The credential may not read the scope."""
+
+
+class Follower(Generic[R]):
+    """One watch of one scope."""
+
+    def __init__(
+        self, kind: Kind[R], scope: str | None, *, client: Client, report: Report, timing: Timing
+    ) -> None:
+        self._kind = kind
+        self._scope = scope
+        self._client = client
+        self._report = report
+        self._timing = timing
+        self._watch = Watch()
+
+    async def run(self, *, while_allowed: bool) -> None:
+        """For ever; with `while_allowed` until a 403 before anything was ever read."""
+        self._say(Watch())
+        collection = Collection(self._client, self._kind.path(self._scope), self._kind.type)
+        async with aclosing(watch(collection, timing=self._timing)) as outcomes:
+            async for outcome in outcomes:
+                self.take(outcome)
+                if while_allowed and self._watch.excluded:
+                    self._report(self._kind.name, self._scope, None)
+                    return
+
+    def take(self, outcome: Outcome[R]) -> None:
+        kind = self._kind
+        match outcome:
+            case Applied(resource):
+                kind.apply(resource)
+                self._decoded(resource)
+            case Removed(resource):
+                kind.remove(resource)
+                self._decoded(resource)
+            case Replaced(items, undecodable):
+                kind.replace(items, self._scope)
+                self._say(replace(self._watch, undecodable={odd.key: odd.problem for odd in undecodable}))
+            case Undecodable(key, _, problem):
+                self._say(replace(self._watch, undecodable={**self._watch.undecodable, key: problem}))
+            case Opened():
+                self._say(replace(self._watch, live=True, synced=True, error=None))
+            case Failed(error):
+                if isinstance(error, ApiError) and error.status == 403:
+                    kind.forbidden(self._scope)
+                self._say(replace(self._watch, live=False, error=error))
+            case Interrupted() | Bookmark():
+                pass
+
+    def _decoded(self, resource: R) -> None:
+        key = key_of(resource.metadata)
+        if key in self._watch.undecodable:
+            rest = {other: problem for other, problem in self._watch.undecodable.items() if other != key}
+            self._say(replace(self._watch, undecodable=rest))
+
+    def _say(self, watch: Watch) -> None:
+        self._watch = watch
+        self._report(self._kind.name, self._scope, watch)
+
+
+async def follow(
+    kind: Kind[R], *, namespaces: Sequence[str], client: Client, report: Report, timing: Timing
+) -> None:
+    """The whole cluster; while that is forbidden, each of the credential's namespaces by itself. For ever."""
+    while True:
+        whole = Follower(kind, None, client=client, report=report, timing=timing)
+        await whole.run(while_allowed=bool(namespaces))
+        async with asyncio.TaskGroup() as scopes:
+            tasks = [
+                scopes.create_task(
+                    Follower(kind, scope, client=client, report=report, timing=timing).run(
+                        while_allowed=False
+                    ),
+                    name=f"watch {kind.name} in {scope}",
+                )
+                for scope in namespaces
+            ]
+            await _until_allowed(kind, client=client, timing=timing)
+            for task in tasks:
+                task.cancel()
+        for scope in namespaces:
+            report(kind.name, scope, None)
+
+
+async def follow_if_allowed(kind: Kind[R], *, client: Client, report: Report, timing: Timing) -> None:
+    """The whole cluster whenever the credential may; that it may not is no fault. For ever."""
+    while True:
+        await Follower(kind, None, client=client, report=report, timing=timing).run(while_allowed=True)
+        await asyncio.sleep(timing.refused)
+
+
+async def _until_allowed(kind: Kind[R], *, client: Client, timing: Timing) -> None:
+    while True:
+        await asyncio.sleep(timing.refused)
+        try:
+            await client.page(kind.path(None), kind.type, limit=1)
+        except ClusterError:
+            continue
+        return

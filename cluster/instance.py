@@ -1,0 +1,225 @@
+"""One watched instance: a connection, what is watched through it, and the store that all of it writes."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from cluster import health, paths
+from cluster.client import Client, open_client
+from cluster.discovery import concerns_deployments, look_out
+from cluster.errors import ClusterError, CredentialRejected
+from cluster.events import R
+from cluster.follow import Kind, follow, follow_if_allowed
+from cluster.health import DEPLOYMENTS, Health, Watch
+from cluster.probe import Facts, probe
+from cluster.store import Store
+from cluster.timing import Timing
+from cluster.types import InstanceState
+from cluster.watch import retry_delay
+from cluster.wire import ModelDeployment, Pod, Resource
+from credentials.types import Credential
+
+
+class WatchedInstance:
+    """Writes the store for as long as `run` runs. The store may be one that an earlier instance wrote."""
+
+    def __init__(self, *, store: Store, credential: Credential, timing: Timing) -> None:
+        self.credential = credential
+        self.client: Client | None = None
+        """While there is a connection to act through."""
+        self._store = store
+        self._timing = timing
+        self._health = Health(watches={})
+        self._facts = Facts(store.state.kubernetes_version, store.state.node_count)
+        self._crds_changed = asyncio.Event()
+        self._namespaces: set[str] = set()
+
+    async def run(self) -> None:
+        """For ever: connect, and again whenever the credential can't be loaded."""
+        failures = 0
+        self._publish()
+        while True:
+            try:
+                async with open_client(self.credential, timing=self._timing) as client:
+                    await self._watch_all(client)
+            except CredentialRejected as error:
+                self._know(credential_error=error)
+                await asyncio.sleep(retry_delay(error, failures, timing=self._timing))
+                failures += 1
+
+    async def _watch_all(self, client: Client) -> None:
+        self.client = client
+        self._know(credential_error=None)
+        name = self._store.instance_id
+        optional = partial(follow_if_allowed, client=client, report=self._report, timing=self._timing)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._probe(client), name=f"{name}: health")
+                tasks.create_task(self._discover(client), name=f"{name}: API groups")
+                tasks.create_task(self._follow(self._pods(), client), name=f"{name}: pods")
+                tasks.create_task(optional(self._namespace_names()), name=f"{name}: namespaces")
+                tasks.create_task(optional(self._crds()), name=f"{name}: CRDs")
+        finally:
+            self.client = None
+
+    async def _probe(self, client: Client) -> None:
+        failures = 0
+        while True:
+            try:
+                self._facts = await probe(client, deadline=self._timing.deadline)
+            except ClusterError as error:
+                self._know(probe_error=error)
+                pause = retry_delay(error, failures, timing=self._timing)
+                failures += 1
+            else:
+                self._know(probe_error=None)
+                failures, pause = 0, self._timing.probe
+            await asyncio.sleep(pause)
+
+    async def _discover(self, client: Client) -> None:
+        """Watches the deployments of whichever API group the cluster serves now."""
+        watching: asyncio.Task[None] | None = None
+        looks = look_out(client, changed=self._crds_changed, timing=self._timing)
+        async with asyncio.TaskGroup() as tasks, aclosing(looks):
+            async for found in looks:
+                if isinstance(found, ClusterError):
+                    self._know(discovery_error=found)
+                    continue
+                if not self._health.discovered or found != self._health.api_group:
+                    if watching is not None:
+                        watching.cancel()
+                        await asyncio.wait([watching])
+                    self._switch(found)
+                    watching = self._watch_deployments(found, client, tasks) if found else None
+                self._know(discovery_error=None)
+
+    def _switch(self, api_group: str | None) -> None:
+        if api_group is None:
+            self._store.clear_deployments()
+        others = {key: watch for key, watch in self._health.watches.items() if key[0] != DEPLOYMENTS}
+        self._know(watches=others, discovered=True, api_group=api_group)
+
+    def _watch_deployments(
+        self, api_group: str, client: Client, tasks: asyncio.TaskGroup
+    ) -> asyncio.Task[None]:
+        kind = self._deployments(api_group)
+        return tasks.create_task(
+            self._follow(kind, client), name=f"{self._store.instance_id}: deployments of {api_group}"
+        )
+
+    async def _follow(self, kind: Kind[R], client: Client) -> None:
+        await follow(
+            kind,
+            namespaces=self.credential.namespaces,
+            client=client,
+            report=self._report,
+            timing=self._timing,
+        )
+
+    # ------------------------------------------------------------ what is watched, and where it goes
+
+    def _deployments(self, api_group: str) -> Kind[ModelDeployment]:
+        store = self._store
+
+        def replace_all(resources: Iterable[ModelDeployment], scope: str | None) -> None:
+            store.replace_deployments(resources, scope=scope, api_group=api_group)
+
+        return Kind(
+            name=DEPLOYMENTS,
+            type=ModelDeployment,
+            path=partial(paths.deployments, api_group),
+            replace=replace_all,
+            apply=partial(store.apply_deployment, api_group=api_group),
+            remove=store.remove_deployment,
+            forbidden=self._deployments_forbidden,
+        )
+
+    def _deployments_forbidden(self, scope: str | None) -> None:
+        """What an earlier credential could read and this one never could is no longer shown."""
+        if self._health.deployments[scope].synced:
+            return
+        if scope is not None:
+            self._store.clear_deployments(scope=scope)
+        elif self.credential.namespaces:
+            for namespace in set(self._store.namespaces()).difference(self.credential.namespaces):
+                self._store.clear_deployments(scope=namespace)
+
+    def _pods(self) -> Kind[Pod]:
+        store = self._store
+        return Kind(
+            name="pods",
+            type=Pod,
+            path=paths.pods,
+            replace=lambda pods, scope: store.replace_pods(pods, scope=scope),
+            apply=store.apply_pod,
+            remove=store.remove_pod,
+            forbidden=lambda scope: store.pods_unreadable(scope=scope),
+        )
+
+    def _namespace_names(self) -> Kind[Resource]:
+        def take(names: set[str]) -> None:
+            self._namespaces = names
+            self._store.set_namespaces(names)
+
+        return Kind(
+            name="namespaces",
+            type=Resource,
+            path=lambda _: paths.NAMESPACES,
+            replace=lambda all_, _: take({each.metadata.name for each in all_}),
+            apply=lambda one: take(self._namespaces | {one.metadata.name}),
+            remove=lambda one: take(self._namespaces - {one.metadata.name}),
+            forbidden=lambda _: self._store.set_namespaces(self.credential.namespaces or None),
+        )
+
+    def _crds(self) -> Kind[Resource]:
+        def hint(crd: Resource) -> None:
+            if concerns_deployments(crd.metadata.name):
+                self._crds_changed.set()
+
+        return Kind(
+            name="CRDs",
+            type=Resource,
+            path=lambda _: paths.CRDS,
+            replace=lambda _, __: self._crds_changed.set(),
+            apply=hint,
+            remove=hint,
+            forbidden=lambda _: None,
+        )
+
+    # ------------------------------------------------------------ how it stands
+
+    def _report(self, kind: str, scope: str | None, watch: Watch | None) -> None:
+        watches = {key: known for key, known in self._health.watches.items() if key != (kind, scope)}
+        if watch is not None:
+            watches[kind, scope] = watch
+            if kind == DEPLOYMENTS and watch.status == 404:
+                self._crds_changed.set()
+        self._know(watches=watches)
+
+    def _know(self, **news: Any) -> None:
+        self._health = replace(self._health, **news)
+        self._publish()
+
+    def _publish(self) -> None:
+        was, now = self._store.state, self._health
+        verdict = health.judge(now, ever_synced=was.synced_at is not None)
+        client = self.client
+        self._store.set_state(
+            InstanceState(
+                instance_id=was.instance_id,
+                status=verdict.status,
+                reason=verdict.reason,
+                public_reason=verdict.public_reason,
+                live=now.live,
+                synced_at=datetime.now(UTC) if now.live and not was.live else was.synced_at,
+                last_seen_at=(client and client.last_seen_at) or was.last_seen_at,
+                kubernetes_version=self._facts.kubernetes_version,
+                api_group=now.api_group if now.discovered else was.api_group,
+                node_count=self._facts.node_count,
+                endpoint=client.endpoint if client else was.endpoint,
+            )
+        )
