@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from hub.demo.status import Json, bad_request, unsupported_media_type
+from hub.demo.status import Json, StatusError, bad_request, unsupported_media_type
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -21,16 +21,15 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def json_patch(target: Json, operations: Any) -> Json:
-    """Applies add, replace, remove and test to the target, in place. Raises a 400 if that can't be done."""
+    """Applies add, replace, remove and test to the target, in place. Raises a 422 if that can't be done."""
     if not isinstance(operations, list):
         raise bad_request("a JSON patch is a list of operations")
     try:
         for operation in operations:
             _operate(target, operation)
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise bad_request(
-            f"the server rejected our request due to an error in our request: {error}"
-        ) from error
+        message = f"the server rejected our request due to an error in our request: {error}"
+        raise StatusError(422, "Invalid", message) from error
     return target
 
 

@@ -94,6 +94,8 @@ class Registry:
             self._check_namespace(namespace)
         if part is Part.MAIN and resource.status:
             body.pop("status", None)
+        if resource.first_phase:
+            body.setdefault("status", {"phase": resource.first_phase})
         warnings = self._admit(resource, body, None, options)
         if collection.get(metadata.get("namespace", ""), metadata["name"]) is not None:
             raise status.already_exists(resource, metadata["name"])
@@ -205,6 +207,9 @@ class Registry:
         self.get(NAMESPACES, "", namespace)
 
     def _check_type(self, resource: Resource, body: Json) -> None:
+        if not resource.custom:
+            body.setdefault("apiVersion", resource.api_version)
+            body.setdefault("kind", resource.kind)
         named = (body.get("apiVersion"), body.get("kind"))
         if named != (resource.api_version, resource.kind):
             raise status.bad_request(

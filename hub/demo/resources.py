@@ -23,6 +23,8 @@ class Resource(msgspec.Struct, frozen=True):
     """Field selectors that it knows beside metadata.name and metadata.namespace, as dotted paths."""
     status: bool = True
     """Whether it has a status subresource."""
+    first_phase: str = ""
+    """The status.phase that objects are created with."""
 
     @property
     def api_version(self) -> str:
@@ -48,9 +50,11 @@ class Resource(msgspec.Struct, frozen=True):
 
 INVOLVED = tuple(f"involvedObject.{field}" for field in ("kind", "namespace", "name", "uid"))
 
-NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False, selectable=("status.phase",))
+NAMESPACES = Resource(
+    "", "v1", "namespaces", "Namespace", namespaced=False, selectable=("status.phase",), first_phase="Active"
+)
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
-PODS = Resource("", "v1", "pods", "Pod", selectable=("spec.nodeName", "status.phase"))
+PODS = Resource("", "v1", "pods", "Pod", selectable=("spec.nodeName", "status.phase"), first_phase="Pending")
 EVENTS = Resource("", "v1", "events", "Event", selectable=("type", "reason", *INVOLVED), status=False)
 CRDS = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False

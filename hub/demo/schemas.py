@@ -22,8 +22,8 @@ def listing(items: Json, **limits: int) -> Json:
     return {"type": "array", "items": items, **limits}
 
 
-def choice(*words: str, **more: str) -> Json:
-    return {"type": "string", "enum": list(words), **more}
+def choice(*words: str) -> Json:
+    return {"type": "string", "enum": list(words)}
 
 
 _VOLUME = record(
@@ -45,7 +45,7 @@ _SPEC = record(
         required=("id",),
         id=STRING | {"minLength": 1},
         servedName=STRING,
-        source=choice("huggingface", "custom", default="huggingface"),
+        source=choice("huggingface", "custom"),
         storage=record(volumes=listing(_VOLUME, maxItems=8)),
     ),
     provider=record(name=STRING, overrides=OPEN),
@@ -59,7 +59,7 @@ _SPEC = record(
         args=STRING_MAP,
         extraArgs=listing(STRING),
     ),
-    serving=record(mode=choice("aggregated", "disaggregated", default="aggregated")),
+    serving=record(mode=choice("aggregated", "disaggregated")),
     scaling=record(replicas=COUNT | {"default": 1}, prefill=_ROLE, decode=_ROLE),
     resources=record(gpu=_GPU, memory=STRING, cpu=STRING),
     image=STRING,
@@ -101,27 +101,29 @@ def rule_violations(body: Json, old: Json | None) -> Iterator[Cause]:
 def _serving_violations(spec: Json) -> Iterator[Cause]:
     if at(spec, "serving.mode") != "disaggregated":
         return
-    if at(spec, "resources.gpu.count"):
+    if at(spec, "resources.gpu") is not None:
         message = (
-            "Forbidden: resources.gpu cannot be set in disaggregated mode, use scaling.prefill and decode"
+            "Forbidden: not allowed in disaggregated mode; give scaling.prefill.gpu and scaling.decode.gpu"
         )
         yield Cause("FieldValueForbidden", message, "spec.resources.gpu")
-    for role in ("prefill", "decode"):
-        if at(spec, f"scaling.{role}") is None:
-            yield Cause("FieldValueRequired", "Required value: in disaggregated mode", f"spec.scaling.{role}")
-        elif not at(spec, f"scaling.{role}.gpu.count"):
-            message = "Required value: at least 1 in disaggregated mode"
-            yield Cause("FieldValueRequired", message, f"spec.scaling.{role}.gpu.count")
+    if not all(at(spec, f"scaling.{role}.gpu.count") for role in ("prefill", "decode")):
+        message = (
+            "Required value: disaggregated mode needs scaling.prefill and scaling.decode, each with GPUs"
+        )
+        yield Cause("FieldValueRequired", message, "spec.scaling")
 
 
 def _immutable_violations(spec: Json, old: Json) -> Iterator[Cause]:
+    message = "Forbidden: is immutable; delete the deployment and create it anew"
     for path in ("model.id", "model.source", "engine.type", "provider.name", "serving.mode"):
         before = at(old, path)
         if before is not None and at(spec, path) != before:
-            message = (
-                f"Invalid value: {at(spec, path)}: is immutable: delete and create the deployment instead"
-            )
-            yield Cause("FieldValueInvalid", message, f"spec.{path}")
+            yield Cause("FieldValueForbidden", message, f"spec.{path}")
+    volumes = at(spec, "model.storage.volumes") or []
+    # A volume with a size is managed: its claim was made by the controller.
+    managed = [volume for volume in at(old, "model.storage.volumes") or [] if "size" in volume]
+    if any(volume not in volumes for volume in managed):
+        yield Cause("FieldValueForbidden", message, "spec.model.storage.volumes")
 
 
 Rule = Callable[[Json, Json | None], Iterator[Cause]]

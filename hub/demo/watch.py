@@ -1,6 +1,7 @@
 """One watch stream: from a version on, every change as a JSON line."""
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -15,6 +16,9 @@ from hub.demo.status import StatusError, expired
 
 BATCH = 1_000
 """Events written at once at the most: what bounds a write and the delay of cancellation."""
+
+LAST_BOOKMARK = 2.0
+"""Seconds before the end of a stream that its last bookmark is sent, as a real server does."""
 
 
 def selected_lines(events: Sequence[Event], selection: Selection) -> Iterator[bytes]:
@@ -39,6 +43,16 @@ class WatchOptions(msgspec.Struct, frozen=True):
     """Seconds until the server ends the stream."""
     bookmark_interval: float
     """Seconds."""
+
+
+class _Due(msgspec.Struct):
+    """One turn of a stream."""
+
+    lines: list[bytes]
+    more: bool = False
+    """More events wait already."""
+    last: bool = False
+    """The stream ends with these lines: an error, or the type is served no longer."""
 
 
 class WatchStream:
@@ -75,31 +89,33 @@ class WatchStream:
     async def _write_all(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         clock = asyncio.get_running_loop().time
         end = clock() + self._options.timeout
-        bookmark_at = clock() + self._options.bookmark_interval
+        bookmark_at = self._next_bookmark(clock(), end)
         if self._options.version is None:
             await response.write(b"".join(self._initial()))
-        while clock() < end and self._still_served:
+        while (now := clock()) < end:
             self._wake.clear()
             if self._strikes(Silence):
                 await self._sleep_until(end)
                 continue
-            lines, more, failed = self._due()
-            if self._options.bookmarks and not more and clock() >= bookmark_at and not failed:
-                bookmark_at = clock() + self._options.bookmark_interval
-                lines.append(self._bookmark())
+            due = self._due()
+            if now >= bookmark_at and not due.last:
+                bookmark_at = self._next_bookmark(now, end)
+                due.lines.append(self._bookmark())
             if self._strikes(CutMidLine):
-                await self._cut(request, response, lines or [self._bookmark()])
+                await self._cut(request, response, due.lines or [self._bookmark()])
                 return
-            if lines:
-                await response.write(b"".join(lines))
-            if failed:
+            if due.lines:
+                await response.write(b"".join(due.lines))
+            if due.last:
                 return
-            if not more:
-                await self._sleep_until(min(end, bookmark_at if self._options.bookmarks else end))
+            if not due.more:
+                await self._sleep_until(min(end, bookmark_at))
 
-    @property
-    def _still_served(self) -> bool:
-        return self._store.collection(self._collection.resource) is self._collection
+    def _next_bookmark(self, now: float, end: float) -> float:
+        if not self._options.bookmarks:
+            return math.inf
+        regular, last = now + self._options.bookmark_interval, end - LAST_BOOKMARK
+        return last if now < last < regular else regular
 
     def _strikes(self, kind: type[Any]) -> bool:
         return self._faults.strike(kind, self._collection.resource.plural, Verb.WATCH) is not None
@@ -110,18 +126,21 @@ class WatchStream:
         stored = self._collection.scan(self._selection.namespace)
         return (watch_line("ADDED", each.body) for each in stored if self._selection.holds(each))
 
-    def _due(self) -> tuple[list[bytes], bool, bool]:
-        """Lines to write now, whether more wait, whether the last is an error that ends the stream."""
+    def _due(self) -> _Due:
+        """What to write now; moves the position behind it."""
         try:
             if self._strikes(GoneInStream):
                 raise expired("The resourceVersion for the provided watch is too old.")
             events = self._collection.since(self._position, BATCH)
         except StatusError as error:
-            return [watch_line("ERROR", msgspec.json.encode(error.body()))], False, True
+            return _Due([watch_line("ERROR", msgspec.json.encode(error.body()))], last=True)
         lines = list(selected_lines(events, self._selection))
-        more = len(events) == BATCH
-        self._position = events[-1].version if more else self._store.version
-        return lines, more, False
+        if len(events) == BATCH:
+            self._position = events[-1].version
+            return _Due(lines, more=True)
+        self._position = self._store.version
+        served = self._store.collection(self._collection.resource) is self._collection
+        return _Due(lines, last=not served)
 
     def _bookmark(self) -> bytes:
         resource = self._collection.resource
