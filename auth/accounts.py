@@ -154,9 +154,9 @@ async def revoke_token(token_id: str, *, now: datetime) -> None:
         raise NotFound(f"There is no access token {token_id}")
 
 
-async def revoke_tokens_of(user_id: str, *, now: datetime) -> None:
-    """End all of a person's tokens."""
-    await AccessToken.filter(user_id=user_id, revoked_at=None).update(revoked_at=now)
+async def revoke_tokens_named(name: str, *, user_id: str, now: datetime) -> None:
+    """End all of a person's tokens that have this name."""
+    await AccessToken.filter(user_id=user_id, name=name, revoked_at=None).update(revoked_at=now)
 
 
 def _token_info(row: AccessToken) -> TokenInfo:

@@ -42,7 +42,9 @@ class HttpSettings:
 
     @property
     def public_host(self) -> str | None:
-        return urlsplit(self.public_url).hostname if self.public_url else None
+        """As a Host header has it, without a port."""
+        host = urlsplit(self.public_url).hostname if self.public_url else None
+        return f"[{host}]" if host and ":" in host else host
 
     @property
     def public_origin(self) -> str | None:

@@ -12,7 +12,7 @@ from auth.accounts import (
     list_accounts,
     revoke_role,
     revoke_token,
-    revoke_tokens_of,
+    revoke_tokens_named,
 )
 from auth.errors import InvalidRequest, NotFound
 from auth.grants import TokenLimits
@@ -96,7 +96,8 @@ async def test_tokens_are_listed_without_their_secret_and_end_for_good() -> None
     revoked = now()
     await revoke_token(info.id, now=revoked)
     await revoke_token(info.id, now=revoked + timedelta(hours=1))
-    await revoke_tokens_of(ada, now=revoked + timedelta(hours=2))
+    await revoke_tokens_named("other", user_id=ada, now=revoked + timedelta(hours=2))
+    await revoke_tokens_named("ci", user_id=ada, now=revoked + timedelta(hours=3))
     (account,) = await list_accounts()
     assert [token.revoked_at for token in account.tokens] == [revoked, revoked + timedelta(hours=2)]
     with pytest.raises(NotFound):

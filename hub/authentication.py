@@ -1,0 +1,70 @@
+"""Who sends a request: a bearer token, else the session cookie, else nobody."""
+
+import re
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from auth.authenticator import Authenticator
+from auth.errors import AuthError, Reason, Unauthenticated
+from hub.cookies import SessionCookie
+from hub.paths import needs_sound_credential
+from hub.responses import adding_header, problem_response
+from schema.errors import describe
+
+_BEARER = re.compile(r"[Bb]earer +([A-Za-z0-9._~+/-]{1,8192}=*)")
+
+
+class Authentication:
+    """Puts into the scope's state what the rest decides by:
+
+    identity     who they are; None for nobody
+    credential   what they showed, for checking again later; None for nobody
+    auth_error   why what they showed is no good; None if it is good, or nothing was shown
+
+    A bad credential is 401 on `/graphql` and `/api`. Pages and sign-in ignore it; a WebSocket's handler
+    judges it at init. A bad cookie is cleared.
+    """
+
+    def __init__(self, app: ASGIApp, *, authenticator: Authenticator, cookie: SessionCookie) -> None:
+        self._app = app
+        self._authenticator = authenticator
+        self._cookie = cookie
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        state = scope["state"]
+        state.update(identity=None, credential=None, auth_error=None)
+        headers = Headers(scope=scope)
+        authorization = headers.getlist("authorization")
+        try:
+            credential = _bearer(authorization) if authorization else self._cookie.read(headers)
+            if credential is not None:
+                identity = await self._authenticator.authenticate(credential)
+                state.update(identity=identity, credential=credential)
+        except AuthError as error:
+            state["auth_error"] = error
+            if not authorization and isinstance(error, Unauthenticated):
+                send = adding_header(send, "set-cookie", self._cookie.clearing())
+        if state["auth_error"] and scope["type"] == "http" and needs_sound_credential(scope):
+            await _refuse(scope, receive, send, state["auth_error"])
+        else:
+            await self._app(scope, receive, send)
+
+
+def _bearer(given: list[str]) -> str:
+    match = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
+    if match is None:
+        raise Unauthenticated(Reason.INVALID_CREDENTIAL)
+    return match[1]
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: AuthError) -> None:
+    problem = describe(error)
+    if isinstance(error, Unauthenticated):
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    else:
+        headers = {"Retry-After": str(problem.extras["retryAfter"])}
+    await problem_response(scope, problem, headers=headers)(scope, receive, send)
