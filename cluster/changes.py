@@ -33,9 +33,6 @@ class ChangeLog:
         self.head = 0
         """The sequence number of the newest change; 0 before any."""
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def append(self, deployment: Deployment, *, deleted: bool) -> None:
         """Note that the object now is so, or was so before its deletion."""
         self.head += 1
