@@ -31,7 +31,7 @@ def select(raw: bytes) -> Selection:
     current = text(document, "current-context")
     if current is None or current not in contexts:
         wrong = "isn't set" if current is None else f"is {quoted(current)}, which isn't there"
-        raise Refused(f"`current-context` {wrong}: set it to one of {_list(contexts)}.")
+        raise Refused(f"`current-context` {wrong}: `contexts` has {_list(contexts)}.")
     cluster_name, user_name = _reference(contexts[current], "cluster"), _reference(contexts[current], "user")
     return Selection(
         context=current,
@@ -105,7 +105,7 @@ def _entry(document: Section, plural: str, singular: str, name: str) -> Section:
     entries = _named(document, plural, singular)
     if name not in entries:
         raise Refused(
-            f"The current context names the {singular} {quoted(name)}; `{plural}` has only {_list(entries)}."
+            f"The current context names the {singular} {quoted(name)}; `{plural}` has {_list(entries)}."
         )
     return entries[name]
 

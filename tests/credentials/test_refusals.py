@@ -60,17 +60,17 @@ def test_refuses_what_is_no_kubeconfig(tmp_path: Path, raw: bytes, words: str) -
 CONTEXTS: dict[str, tuple[dict[str, Any], str]] = {
     "no current context": (
         {"current-context": None},
-        "`current-context` isn't set: set it to one of 'main'.",
+        "`current-context` isn't set: `contexts` has 'main'.",
     ),
     "absent current context": (
         {"current-context": "prod"},
-        "`current-context` is 'prod', which isn't there: set it to one of 'main'.",
+        "`current-context` is 'prod', which isn't there: `contexts` has 'main'.",
     ),
     "number as context": (
         {"current-context": 7},
         "`current-context` should be text: put its value in quotes",
     ),
-    "no contexts": ({"contexts": []}, "set it to one of no entry at all"),
+    "no contexts": ({"contexts": []}, "isn't there: `contexts` has no entry at all."),
     "contexts as mapping": ({"contexts": {"main": {}}}, "`contexts` should be a list"),
     "context without name": (
         {"contexts": [{"context": {}}]},
@@ -87,9 +87,9 @@ CONTEXTS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "absent cluster": (
         {"clusters": [{"name": "west"}]},
-        "names the cluster 'east'; `clusters` has only 'west'.",
+        "names the cluster 'east'; `clusters` has 'west'.",
     ),
-    "absent user": ({"users": None}, "names the user 'hub'; `users` has only no entry at all."),
+    "absent user": ({"users": None}, "names the user 'hub'; `users` has no entry at all."),
     "two users": (
         {"users": [{"name": "hub", "user": {}}, {"name": "hub", "user": {}}]},
         "`users` has two entries named 'hub': keep one.",
