@@ -58,7 +58,8 @@ export async function signInToDemo(user: string): Promise<void> {
 }
 
 export async function signOut(): Promise<void> {
-  await fetch("/api/auth/logout", { method: "POST", headers: { "X-Hub-Request": "1" } });
+  const response = await fetch("/api/auth/logout", { method: "POST", headers: { "X-Hub-Request": "1" } });
+  if (!response.ok) throw new Error(`The hub answered ${response.status}.`);
 }
 
 /** The page to return to after signing in: on this host, whatever the address bar asks for. */

@@ -12,7 +12,12 @@ export function Explorer() {
     <>
       <SessionBar />
       <main>
-        <GraphiQL fetcher={fetcher} plugins={PLUGINS} defaultTabs={TABS}>
+        <GraphiQL
+          fetcher={fetcher}
+          plugins={PLUGINS}
+          defaultTabs={TABS}
+          defaultEditorToolsVisibility="variables"
+        >
           <GraphiQL.Logo>{null}</GraphiQL.Logo>
         </GraphiQL>
       </main>

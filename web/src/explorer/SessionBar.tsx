@@ -17,7 +17,7 @@ export function SessionBar() {
       <div className="person">
         {problem !== undefined && <span role="alert">{problem}</span>}
         {viewer === null && <SignedOut />}
-        {viewer && <SignedIn viewer={viewer} />}
+        {viewer && <SignedIn viewer={viewer} onProblem={setProblem} />}
       </div>
     </header>
   );
@@ -34,14 +34,24 @@ function SignedOut() {
   );
 }
 
-function SignedIn({ viewer: { displayName, grants } }: { viewer: Viewer }) {
-  const leave = () => void signOut().then(() => location.assign("/login"));
+interface SignedInProps {
+  readonly viewer: Viewer;
+  readonly onProblem: (problem: string) => void;
+}
+
+function SignedIn({ viewer: { displayName, grants }, onProblem }: SignedInProps) {
+  const roles = grants.length === 0 ? ["no role yet"] : [...new Set(grants.map(describe))];
+  const leave = () =>
+    void signOut().then(
+      () => location.assign("/login"),
+      (error: Error) => onProblem(`Signing out failed. ${error.message}`),
+    );
+
   return (
     <>
       <ul className="grants" aria-label="Roles">
-        {grants.length === 0 && <li>no role yet</li>}
-        {grants.map((grant) => (
-          <li key={describe(grant)}>{describe(grant)}</li>
+        {roles.map((role) => (
+          <li key={role}>{role}</li>
         ))}
       </ul>
       <strong>{displayName}</strong>

@@ -27,7 +27,8 @@ query Instances {
 `,
   },
   {
-    query: `# The models on all of them. A cluster that is away shows in sources: what was last seen is marked stale.
+    query: `# The models on all of them. What was last seen
+# of a cluster that is away is marked stale.
 query Deployments {
   deployments(first: 50) {
     totalCount
@@ -61,8 +62,9 @@ query Summary {
 `,
   },
   {
-    query: `# Live: what stands first, SYNCED for each cluster, then every change. The stop button ends it.
-# Keep it running, and run Deploy or Delete in a second window.
+    query: `# Live: what stands, SYNCED for each cluster, then
+# every change. Run it in a second window while
+# you run Deploy and Delete in this one.
 subscription Watch {
   deploymentEvents {
     type
@@ -79,7 +81,8 @@ subscription Watch {
 `,
   },
   {
-    query: `# A model with one GPU in namespace ml-team on prod-east. It needs the role deployer there.
+    query: `# A model with one GPU, in ml-team on prod-east.
+# It needs the role deployer there.
 mutation Deploy($input: CreateDeploymentInput!) {
   createDeployment(input: $input) {
     deployment { id phase uid }

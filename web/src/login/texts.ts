@@ -2,9 +2,9 @@
 export const DEMO_USERS: Readonly<Record<string, string>> = {
   admin: "Sees and manages everything, on every cluster.",
   deployer: "Sees, creates and deletes models on every cluster.",
-  "ml-team": "Sees and deploys models in namespace ml-team on prod-east, and nothing elsewhere.",
-  viewer: "Sees models on every cluster and changes none of them.",
-  nobody: "Is signed in without any role and sees no cluster.",
+  "ml-team": "Sees and deploys in ml-team on prod-east, and nothing else.",
+  viewer: "Sees the models on every cluster and changes none.",
+  nobody: "Is signed in, has no role and sees no cluster.",
 };
 
 const ERRORS: Readonly<Record<string, string>> = {
