@@ -6,6 +6,7 @@ one may follow each other, but not overlap: Tortoise's model classes hold the qu
 opened last.
 """
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -55,6 +56,7 @@ async def _connect(context: TortoiseContext, url: DatabaseUrl) -> None:
         if isinstance(url, SqliteUrl):
             _make_file(url.path)
         await context.db().create_connection(with_db=True)
+        await context.db().execute_query("SELECT 1")
     except (DatabaseUnavailable, OSError) as error:
         raise DatabaseUnavailable(f"{url} can't be opened: {error}") from error
 
@@ -62,4 +64,6 @@ async def _connect(context: TortoiseContext, url: DatabaseUrl) -> None:
 def _make_file(path: Path) -> None:
     """For its owner alone: it holds digests of tokens. SQLite gives its side files the same mode."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
+    path.touch(mode=0o600)  # opens no file that is there: closing one would drop this process's locks on it
+    if not os.access(path, os.W_OK):
+        raise PermissionError(f"{path} is not writable")

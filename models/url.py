@@ -47,8 +47,12 @@ class PostgresUrl:
     engine = "models.engines.asyncpg"
 
     def credentials(self, *, patient: bool) -> dict[str, Any]:
-        """Pool and time limits too, in seconds. `patient` lets a statement take as long as it needs."""
-        return {"dsn": self.dsn, "maxsize": 10, "timeout": 5, "command_timeout": None if patient else 10}
+        """Pool and time limits too, in seconds. `patient` lets a statement take as long as it needs.
+
+        With a least size above 0 asyncpg would log a traceback every time that it fails to restore it.
+        """
+        limits = {"minsize": 0, "maxsize": 10, "timeout": 5, "command_timeout": None if patient else 10}
+        return {"dsn": self.dsn, **limits}
 
     def __str__(self) -> str:
         return f"the PostgreSQL database {self.place}"

@@ -1,9 +1,10 @@
 """PostgreSQL through asyncpg: a pool, opened by the DSN as it was given."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from anyio import CancelScope
@@ -19,6 +20,8 @@ from tortoise.exceptions import DBConnectionError
 
 from models.errors import DatabaseUnavailable
 
+T = TypeVar("T")
+
 
 @contextmanager
 def _translated() -> Iterator[None]:
@@ -27,6 +30,31 @@ def _translated() -> Iterator[None]:
         yield
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBConnectionError) as error:
         raise DatabaseUnavailable(str(error) or type(error).__name__) from error
+
+
+async def _to_its_end(task: asyncio.Task[T]) -> T:
+    """A cancellation meanwhile is raised afterwards."""
+    cancelled: asyncio.CancelledError | None = None
+    with CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as cancellation:
+                cancelled = cancellation
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    return task.result()
+
+
+async def _connect(*arguments: Any, **options: Any) -> asyncpg.Connection:
+    """A connecting that is cut short leaves asyncio an error that nobody asked for (asyncpg 0.32)."""
+    task = asyncio.create_task(asyncpg.connect(*arguments, **options), name="connect to PostgreSQL")
+    try:
+        return await _to_its_end(task)
+    except asyncio.CancelledError:
+        if task.exception() is None:
+            task.result().terminate()
+        raise
 
 
 class Client(AsyncpgDBClient):
@@ -41,7 +69,9 @@ class Client(AsyncpgDBClient):
     async def create_pool(self, **options: Any) -> asyncpg.Pool:
         stated = ("host", "port", "user", "password", "database")  # by the DSN, which these would override
         return await asyncpg.create_pool(
-            self._dsn, **{name: value for name, value in options.items() if name not in stated}
+            self._dsn,
+            connect=_connect,
+            **{name: value for name, value in options.items() if name not in stated},
         )
 
     async def _translate_exceptions(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -62,10 +92,11 @@ class _Transaction(TransactionContextPooled):
         self._pool = self.client._parent._pool
         with _translated():
             self.client._connection = await self._pool.acquire()
+            self._block = self.client._connection.transaction()
             try:
-                await self.client.begin()
+                await self._block.__aenter__()
             except BaseException:
-                self.client._connection.terminate()  # it may be in a transaction: no state to give back
+                await self._pool.release(self.client._connection)  # rolls back what may have begun
                 raise
         self.token = get_connections().set(self.connection_name, self.client)
         return self.client
@@ -74,15 +105,20 @@ class _Transaction(TransactionContextPooled):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         try:
-            with CancelScope(shield=True), _translated():
-                await (self.client.commit() if exc is None else self.client.rollback())
-        except BaseException as failure:
-            self.client._connection.terminate()
-            if exc is None or not isinstance(failure, Exception):
+            # Cut short, a ROLLBACK would leave a connection in a transaction.
+            await _to_its_end(asyncio.create_task(self._end(exc), name="leave a transaction"))
+        except DatabaseUnavailable:
+            if exc is None:
                 raise
         finally:
             get_connections().reset(self.token)
-            await self._pool.release(self.client._connection)
+
+    async def _end(self, exc: BaseException | None) -> None:
+        with _translated():
+            try:
+                await self._block.__aexit__(exc and type(exc), exc, None)
+            finally:
+                await self._pool.release(self.client._connection)
 
 
 class _Savepoint(NestedTransactionContext):
