@@ -22,13 +22,22 @@ from models.errors import DatabaseUnavailable
 
 T = TypeVar("T")
 
+AWAY = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # A statement on a connection whose end the server is just announcing: "cannot switch to state 12".
+    asyncpg.InternalClientError,
+    DBConnectionError,
+)
+
 
 @contextmanager
 def _translated() -> Iterator[None]:
     """Our own mistakes Tortoise translates before; what is left is the server's state or the way there."""
     try:
         yield
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBConnectionError) as error:
+    except AWAY as error:
         raise DatabaseUnavailable(str(error) or type(error).__name__) from error
 
 
