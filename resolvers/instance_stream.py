@@ -1,0 +1,122 @@
+"""The reader behind `instanceEvents`."""
+
+import time
+from collections.abc import Callable
+from copy import copy
+from datetime import datetime
+from typing import Self
+
+import msgspec
+
+from auth.permissions import Permission
+from auth.policy import Permit, narrow
+from cluster.feed import Fleet
+from resolvers.instances import InstanceView, Registry, deployment_count, visible
+from resolvers.streams import Drained, EventType, now
+
+COUNTS_EVERY = 1.0
+"""Seconds between two events for the same instance that tell nothing but counts (API.md)."""
+
+
+class InstanceEvent(msgspec.Struct, frozen=True):
+    type: EventType
+    instance_id: str | None
+    instance: InstanceView | None
+    observed_at: datetime
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    view: InstanceView
+    counts: tuple[int | None, int | None]
+    told_at: float
+
+
+class InstanceReader:
+    """ADDED, MODIFIED*, DELETED of instances, and one SYNCED behind the initial ones."""
+
+    def __init__(
+        self,
+        *,
+        fleet: Fleet,
+        registry: Registry,
+        permit: Permit,
+        include_initial: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fleet = fleet
+        self._registry = registry
+        self._permit = permit
+        self._clock = clock
+        self._seen: dict[str, _Seen] = {}
+        self._sync = include_initial
+        """Whether the SYNCED that ends the initial state is still owed."""
+        if not include_initial:
+            self._seen = {view.id: self._look(view) for view in self._views()}
+
+    def clone(self) -> Self:
+        other = copy(self)
+        other._seen = self._seen.copy()
+        return other
+
+    def same(self, other: object) -> bool:
+        return (
+            isinstance(other, InstanceReader)
+            and not (self._sync or other._sync)
+            and self._permit.scopes == other._permit.scopes
+            and {key: (seen.view, seen.counts) for key, seen in self._seen.items()}
+            == {key: (seen.view, seen.counts) for key, seen in other._seen.items()}
+        )
+
+    def change_permit(self, permit: Permit) -> None:
+        self._permit = permit
+
+    def close(self) -> None:
+        self._seen.clear()
+
+    def drain(self, limit: int = 256) -> Drained[InstanceEvent]:
+        events: list[InstanceEvent] = []
+        again: float | None = None
+        views = {view.id: view for view in self._views()}
+        for instance_id in self._seen.keys() - views.keys():
+            last = self._seen.pop(instance_id).view
+            seen = last if self._permit.reaches(instance_id) else None
+            events.append(InstanceEvent(EventType.DELETED, instance_id, seen, now()))
+        for instance_id, view in views.items():
+            if len(events) >= limit:
+                return Drained(events, 0)
+            wait = self._tell(instance_id, view, events)
+            if wait is not None:
+                again = wait if again is None else min(again, wait)
+        if self._sync:
+            self._sync = False
+            events.append(InstanceEvent(EventType.SYNCED, None, None, now()))
+        return Drained(events, again)
+
+    def _tell(self, instance_id: str, view: InstanceView, events: list[InstanceEvent]) -> float | None:
+        """Add the instance's event, if one is due; else the seconds until one will be."""
+        before, current = self._seen.get(instance_id), self._look(view)
+        if before is not None and _same_view(before.view, view):
+            if before.counts == current.counts:
+                return None
+            wait = before.told_at + COUNTS_EVERY - current.told_at
+            if wait > 0:
+                return wait
+        self._seen[instance_id] = current
+        kind = EventType.ADDED if before is None else EventType.MODIFIED
+        events.append(InstanceEvent(kind, instance_id, view, now()))
+        return None
+
+    def _views(self) -> list[InstanceView]:
+        return list(visible(fleet=self._fleet, registry=self._registry, permit=self._permit))
+
+    def _look(self, view: InstanceView) -> _Seen:
+        permit = narrow(self._permit.identity, Permission.VIEW_DEPLOYMENTS)
+        count = deployment_count(fleet=self._fleet, permit=permit, instance_id=view.id)
+        return _Seen(view, (count, view.state.node_count), self._clock())
+
+
+def _same_view(one: InstanceView, other: InstanceView) -> bool:
+    """Alike but for what never makes an event alone: when the API server last answered."""
+    return one == other or msgspec.structs.replace(
+        one, state=msgspec.structs.replace(one.state, last_seen_at=None)
+    ) == msgspec.structs.replace(other, state=msgspec.structs.replace(other.state, last_seen_at=None))

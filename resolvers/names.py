@@ -1,0 +1,20 @@
+"""Names are judged before policy: an unchecked `../../team-b/…` would walk into another namespace's path."""
+
+from credentials.names import is_dns_label, is_dns_subdomain
+from resolvers.errors import BadInput
+
+LABEL = "must be a DNS label: lower-case letters, digits and '-', at most 63 characters"
+SUBDOMAIN = "must be a DNS name: lower-case letters, digits, '-' and '.', at most 253 characters"
+
+
+def check_place(*, instance_id: str, namespace: str | None = None, name: str | None = None) -> None:
+    """Raise `BadInput` unless each part given can be the name of what it names."""
+    problems = []
+    if not is_dns_label(instance_id):
+        problems.append(("instanceId", LABEL))
+    if namespace is not None and not is_dns_label(namespace):
+        problems.append(("namespace", LABEL))
+    if name is not None and not is_dns_subdomain(name):
+        problems.append(("name", SUBDOMAIN))
+    if problems:
+        raise BadInput(*problems)

@@ -1,0 +1,68 @@
+"""Looking at every permitted deployment: in slices, and once for all who ask the same."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from typing import Any, TypeVar, cast
+
+from auth.policy import Permit
+from cluster.feed import Fleet
+from cluster.types import Deployment
+from resolvers import places
+from resolvers.filters import DeploymentFilter
+
+SLICE = 0.005
+"""Seconds that a scan may keep the event loop to itself (DESIGN.md)."""
+CHECK_EVERY = 64
+"""Deployments between two looks at the clock."""
+KEPT = 64
+"""Answers kept until the clusters change."""
+
+T = TypeVar("T")
+
+
+async def scan(*, fleet: Fleet, permit: Permit, wanted: DeploymentFilter) -> AsyncIterator[Deployment]:
+    """Every deployment in the question's places, letting others run after each slice.
+
+    What stays throughout is met exactly once; what comes or goes meanwhile, once or not at all.
+    """
+    began = time.perf_counter()
+    for feed, namespace in list(places.shelves(fleet=fleet, permit=permit, wanted=wanted)):
+        after, more = "", True
+        while more:
+            more = False
+            for number, deployment in enumerate(feed.by_name(namespace, after), 1):
+                yield deployment
+                if number % CHECK_EVERY == 0 and time.perf_counter() - began > SLICE:
+                    after, more = deployment.name, True
+                    break
+            if more:
+                await asyncio.sleep(0)
+                began = time.perf_counter()
+
+
+class Scans:
+    """Shares a scan's result among all who ask the same while nothing changed."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._answers: OrderedDict[Hashable, tuple[Hashable, asyncio.Future[Any]]] = OrderedDict()
+
+    async def shared(self, question: Hashable, compute: Callable[[], Awaitable[T]]) -> T:
+        """The answer to `question` as of now; `compute` runs at most once a state of the clusters."""
+        state = tuple((feed.instance_id, feed.epoch, feed.head) for feed in self._fleet.feeds.values())
+        known = self._answers.get(question)
+        if known is None or known[0] != state:
+            known = (state, asyncio.ensure_future(compute()))
+            self._answers[question] = known
+            if len(self._answers) > KEPT:
+                self._answers.popitem(last=False)
+        self._answers.move_to_end(question)
+        # One asker that goes away must not take the answer from the others.
+        return cast("T", await asyncio.shield(known[1]))
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*(future for _, future in self._answers.values()), return_exceptions=True)
+        self._answers.clear()

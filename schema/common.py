@@ -1,0 +1,48 @@
+"""What every file of the surface uses."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import strawberry
+
+T = TypeVar("T")
+
+
+@strawberry.interface(description="Something with an id of its own, found again by `node`.")
+class Node:
+    id: strawberry.ID = strawberry.field(description="Opaque to clients, readable to people.")
+
+
+def given(value: T | None) -> T | None:
+    """An input's value, where "left out" means the same as null."""
+    return None if value is strawberry.UNSET else value
+
+
+def several(values: Sequence[T] | None) -> tuple[T, ...] | None:
+    """An input's list, frozen; None where it was left out."""
+    return None if values is strawberry.UNSET or values is None else tuple(values)
+
+
+def print_time(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime:
+    """ISO 8601 with an offset; a time without one could mean anything."""
+    try:
+        value = datetime.fromisoformat(text)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{text!r} is no ISO 8601 time such as 2026-01-31T12:00:00Z") from error
+    if value.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset: end it with Z for UTC")
+    return value.astimezone(UTC)
+
+
+DATE_TIME = strawberry.scalar(
+    name="DateTime",
+    description="A time in UTC by ISO 8601, such as `2026-01-31T12:00:00Z`.",
+    specified_by_url="https://scalars.graphql.org/andimarek/date-time",
+    serialize=print_time,
+    parse_value=parse_time,
+)

@@ -1,0 +1,59 @@
+"""Connections: pages as `nodes`, `edges`, `pageInfo` and `totalCount`."""
+
+from typing import Generic, TypeVar
+
+import strawberry
+
+from resolvers.paging import Page, encode_cursor
+
+T = TypeVar("T")
+
+
+@strawberry.type(description="Where a page lies in its connection.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether there is more behind this page.")
+    has_previous_page: bool = strawberry.field(description="Whether there is anything before this page.")
+    start_cursor: str | None = strawberry.field(description="The first edge's cursor; null on an empty page.")
+    end_cursor: str | None = strawberry.field(
+        description="The last edge's cursor, to be passed as `after`; null on an empty page."
+    )
+
+
+@strawberry.type
+class Edge(Generic[T]):
+    """A node and its place."""
+
+    cursor: str = strawberry.field(description="Pass it as `after` to go on behind this node.")
+    node: T = strawberry.field(description="The item itself.")
+
+
+@strawberry.type
+class Connection(Generic[T]):
+    """A page of something, made straight from a `Page` of the same items."""
+
+    page: strawberry.Private[Page[T]]
+
+    @strawberry.field(description="The page's items.")
+    def nodes(self) -> list[T]:
+        return list(self.page.items)
+
+    @strawberry.field(description="The page's items with their cursors.")
+    def edges(self) -> list[Edge[T]]:
+        return [
+            Edge(cursor=encode_cursor(key), node=item)
+            for key, item in zip(self.page.keys, self.page.items, strict=True)
+        ]
+
+    @strawberry.field(description="Where this page lies in the whole.")
+    def page_info(self) -> PageInfo:
+        keys = self.page.keys
+        return PageInfo(
+            has_next_page=self.page.has_next,
+            has_previous_page=self.page.has_previous,
+            start_cursor=encode_cursor(keys[0]) if keys else None,
+            end_cursor=encode_cursor(keys[-1]) if keys else None,
+        )
+
+    @strawberry.field(description="How many there are now, over all pages.")
+    def total_count(self) -> int:
+        return self.page.total()

@@ -1,0 +1,32 @@
+"""Anything by its id. The type's own lookup decides who may see it."""
+
+from typing import Any
+
+from auth.permissions import Permission
+from auth.policy import narrow
+from resolvers import deployments, instances
+from schema.context import Context
+
+
+def find_node(context: Context, node_id: str) -> Any:
+    """The instance, deployment or person of this id; None unless the asker may look it up."""
+    identity, services = context.identity, context.services
+    if identity is not None and node_id == identity.user_id:
+        return identity
+    match node_id.split("/"):
+        case [instance_id]:
+            return instances.find_instance(
+                fleet=services.fleet,
+                registry=services.registry,
+                permit=narrow(identity, Permission.VIEW_INSTANCES),
+                instance_id=instance_id,
+            )
+        case [instance_id, namespace, name]:
+            return deployments.find_deployment(
+                fleet=services.fleet,
+                permit=narrow(identity, Permission.VIEW_DEPLOYMENTS),
+                instance_id=instance_id,
+                namespace=namespace,
+                name=name,
+            )
+    return None

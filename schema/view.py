@@ -1,0 +1,110 @@
+"""GraphQL over HTTP at `/graphql`, and the way in to WebSocket."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from cross_web import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.http.async_base_view import AsyncHTTPRequestAdapter
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types import ExecutionResult
+
+from auth.authenticator import Authenticator
+from resolvers.services import Services
+from schema.build import Schema
+from schema.context import Context
+from schema.documents import Documents
+from schema.errors import format_errors
+from schema.fanout import FanOut
+from schema.hub import Hub
+from schema.rechecks import Connections
+from schema.websocket import Connection
+
+INIT_WITHIN = timedelta(seconds=5)
+"""How long a WebSocket may take until its connection_init."""
+
+_JSON = msgspec.json.Encoder()
+
+
+class View(GraphQL[Context, None]):
+    graphql_transport_ws_handler_class = Connection
+    schema: Schema
+
+    def __init__(
+        self,
+        *,
+        schema: Schema,
+        services: Services,
+        hub: Hub,
+        authenticator: Authenticator,
+        explorer: Callable[[Request], Awaitable[Response]],
+    ) -> None:
+        """`explorer` answers a browser that opens the address as a page."""
+        super().__init__(
+            schema,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+            connection_init_wait_timeout=INIT_WITHIN,
+            # Foreign origins are refused before they get here, over HTTP as well.
+            allowed_origins=("*",),
+        )
+        self.authenticator = authenticator
+        self.connections = Connections()
+        self.documents = Documents(schema)
+        self.fanout = FanOut(services.fleet)
+        self._services = services
+        self._hub = hub
+        self._explorer = explorer
+
+    async def run(self, request: Request | WebSocket, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super().run(request, *args, **kwargs)
+        except HTTPException as error:  # what is no GraphQL request; strawberry would answer in plain text
+            code = "BAD_USER_INPUT"
+            extensions = {"code": code, "requestId": request.scope["state"]["request_id"]}
+            errors = [{"message": error.reason, "extensions": extensions}]
+            return JSONResponse({"errors": errors}, error.status_code)
+
+    async def parse_http_body(
+        self, request: AsyncHTTPRequestAdapter
+    ) -> GraphQLRequestData | list[GraphQLRequestData]:
+        data = await super().parse_http_body(request)
+        if isinstance(data, GraphQLRequestData) and data.protocol != "http":
+            raise HTTPException(406, "Answers are application/json; subscriptions go over WebSocket")
+        return data
+
+    def parse_json(self, data: str | bytes) -> Any:
+        try:
+            parsed = super().parse_json(data)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise HTTPException(400, "Unable to parse request body as JSON") from error
+        if not isinstance(parsed, dict | list):
+            raise HTTPException(400, "A GraphQL request is a JSON object")
+        return parsed
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
+        state = request.scope["state"]
+        return Context(
+            services=self._services,
+            hub=self._hub,
+            identity=state["identity"],
+            request_id=state["request_id"],
+            wake=self.fanout.wake,
+        )
+
+    async def render_graphql_ide(self, request: Request) -> Response:
+        return await self._explorer(request)
+
+    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
+        response: dict[str, Any] = {"data": result.data}
+        if result.errors:
+            response["errors"] = format_errors(result.errors, request.scope["state"]["request_id"])
+        return response  # type: ignore[return-value]
+
+    def encode_json(self, data: object) -> str:
+        return _JSON.encode(data).decode()
