@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from cluster.instance import WatchedInstance
 from cluster.store import Store
 from cluster.timing import Timing
 from cluster.types import Deployment, InstanceStatus
+from cluster.wakeups import Wakeups
 from cluster.wire import ModelDeployment
 from credentials.types import Credential, CredentialProblem, Snapshot
 
@@ -45,7 +47,7 @@ class InstanceManager:
         self._entries: dict[str, _Entry] = {}
         self._feeds: Mapping[str, InstanceFeed] = {}
         self._snapshot = Snapshot(credentials={}, errors={}, problems=())
-        self._wakes: dict[object, Callable[[], None]] = {}
+        self._wakeups = Wakeups()
 
     async def run(self, snapshots: AsyncIterator[Snapshot]) -> None:
         """Until cancelled: keep instances as the newest snapshot says. Nothing of them outlives it."""
@@ -74,13 +76,7 @@ class InstanceManager:
         return self._snapshot.errors.get(instance_id)
 
     def subscribe(self, wake: Callable[[], None]) -> Unsubscribe:
-        token = object()
-        self._wakes[token] = wake
-
-        def unsubscribe() -> None:
-            self._wakes.pop(token, None)
-
-        return unsubscribe
+        return self._wakeups.subscribe(wake)
 
     async def create_deployment(
         self, *, instance_id: str, namespace: str, manifest: Mapping[str, Any], dry_run: bool
@@ -173,8 +169,8 @@ class InstanceManager:
             await asyncio.sleep(self._timing.longest_delay)
 
     def _wake(self) -> None:
-        for wake in tuple(self._wakes.values()):
-            wake()
+        with self._wakeups:
+            self._wakeups.changed = True
 
 
 def _without_pods(instance_id: str, api_group: str, resource: ModelDeployment) -> Deployment:
@@ -186,4 +182,5 @@ def _without_pods(instance_id: str, api_group: str, resource: ModelDeployment) -
         pods=None,
         phase=status.phase(resource, None),
         replicas=status.replicas(resource, None),
+        observed_at=datetime.now(UTC),
     )
