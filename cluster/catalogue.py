@@ -48,13 +48,15 @@ class Catalogue:
         return dict.fromkeys(Phase, 0) if known is None else known.counts.copy()
 
     def put(self, deployment: Deployment) -> None:
-        known = self._namespaces.setdefault(deployment.namespace, _Namespace())
-        if (old := known.deployments.get(deployment.name)) is None:
-            insort(known.names, deployment.name)
+        namespace, name = deployment.namespace, deployment.name
+        if (known := self._namespaces.get(namespace)) is None:
+            known = self._namespaces[namespace] = _Namespace()
+        if (old := known.deployments.get(name)) is None:
+            insort(known.names, name)
         else:
             known.counts[old.phase] -= 1
         known.counts[deployment.phase] += 1
-        known.deployments[deployment.name] = deployment
+        known.deployments[name] = deployment
 
     def remove(self, deployment: Deployment) -> None:
         known = self._namespaces[deployment.namespace]
