@@ -96,7 +96,7 @@ class SimulatedCluster:
 
     async def stop(self) -> None:
         """Cut all connections and refuse new ones; the port stays ours, so that nobody else takes it."""
-        runner, self._runner = self._runner, None
+        runner = self._runner
         if runner is None:
             return
         if runner.server is not None:
@@ -104,6 +104,7 @@ class SimulatedCluster:
                 if connection.transport is not None:
                     connection.transport.abort()
         await runner.cleanup()
+        self._runner = None
 
     def kubeconfig(self, *, token: str | None = None, namespaces: Iterable[str] = ()) -> Json:
         """A kubeconfig for a token (else the one that may do everything).

@@ -6,6 +6,7 @@ change what another reads, and 10,000 deployments cost 40 MB where dicts would t
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -47,6 +48,11 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     @property
     def version(self) -> int:
         return self.stored.version
+
+
+def timestamp() -> str:
+    """The present moment, as objects carry it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def watch_line(type_: str, body: bytes) -> bytes:

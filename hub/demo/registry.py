@@ -1,8 +1,7 @@
 """Writes with the API server's rules, on a `Store`: what HTTP requests and calls in the process share."""
 
 import re
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from enum import StrEnum
 from random import Random
 from typing import Any
@@ -11,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from hub.demo import status
-from hub.demo.objects import Collection, Store, Stored, encode
+from hub.demo.objects import Collection, Store, Stored, encode, timestamp
 from hub.demo.openapi import prune, set_defaults, violations
 from hub.demo.resources import NAMESPACES, Resource
 from hub.demo.schemas import rules_of, schema_of
@@ -59,10 +58,9 @@ class Written(msgspec.Struct, frozen=True):
 class Registry:
     """The one writer of a cluster's store."""
 
-    def __init__(self, *, store: Store, random: Random, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(self, *, store: Store, random: Random) -> None:
         self._store = store
         self._random = random
-        self._clock = clock or (lambda: datetime.now(UTC))
 
     def served(self, resource: Resource) -> Collection:
         """Raises the 404 of a resource type that isn't served."""
@@ -149,15 +147,12 @@ class Registry:
             return self._remove(resource, body, options)
         if "deletionTimestamp" in metadata:
             return Written(old)
-        metadata["deletionTimestamp"] = self.now()
+        metadata["deletionTimestamp"] = timestamp()
         metadata["deletionGracePeriodSeconds"] = 0
         metadata["generation"] = metadata.get("generation", 1) + 1
         if options.dry_run:
             return Written(encode(resource, body, old.version))
         return Written(self._store.commit(resource, "MODIFIED", body))
-
-    def now(self) -> str:
-        return self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _remove(self, resource: Resource, body: Json, options: WriteOptions) -> Written:
         if options.dry_run:
@@ -196,7 +191,7 @@ class Registry:
         for field in ("resourceVersion", "deletionTimestamp", "managedFields"):
             metadata.pop(field, None)
         metadata["uid"] = self._uid()
-        metadata["creationTimestamp"] = self.now()
+        metadata["creationTimestamp"] = timestamp()
         metadata["generation"] = 1
         return metadata
 
