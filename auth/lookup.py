@@ -33,9 +33,8 @@ async def load_identities(
         return {}
     tokens = await _tokens({proof.digest for proof in proofs if isinstance(proof, TokenDigest)})
     user_ids = {proof.user_id for proof in proofs if isinstance(proof, SessionClaims)}
-    users = {
-        user.id: user for user in await User.filter(id__in=user_ids | {t.user_id for t in tokens.values()})
-    }
+    user_ids |= {token.user_id for token in tokens.values()}
+    users = {user.id: user for user in await User.filter(id__in=user_ids)}
     grants = await _grants(users.values(), administrators)
     return {
         proof: _of_session(proof, users, grants)
