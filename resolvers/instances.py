@@ -1,6 +1,8 @@
 """Instances: what is remembered of them, listing and finding them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,10 +13,14 @@ from auth.policy import Permit, Place, authorise, narrow
 from cluster.feed import Fleet, InstanceFeed
 from cluster.types import Deployment, InstanceState, InstanceStatus
 from credentials.types import Credential, CredentialProblem
+from models.errors import DatabaseUnavailable
 from models.tables import Instance as InstanceRow
 from resolvers.paging import Page, check_first, decode_cursor
 
 MOST = 100
+"""The largest page."""
+PAUSE, RETRY = 0.05, 5.0
+"""Seconds between two looks for new instances: while clusters change all the time, and while none does."""
 
 
 class Registered(msgspec.Struct, frozen=True):
@@ -57,6 +63,23 @@ class Registry:
             row.id: Registered(row.id, row.display_name, row.created_at, row.updated_at)
             for row in await InstanceRow.all()
         }
+
+    async def follow(self, fleet: Fleet, *, registered: Callable[[], None]) -> None:
+        """Endless: register the instances that appear; `registered` is called after each time."""
+        changed = asyncio.Event()
+        unsubscribe = fleet.subscribe(changed.set)
+        try:
+            while True:
+                changed.clear()
+                if any(name not in self._known for name in fleet.feeds):
+                    with suppress(DatabaseUnavailable):  # tried again after the pause
+                        await self.register(fleet.feeds)
+                        registered()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), RETRY)
+                await asyncio.sleep(PAUSE)
+        finally:
+            unsubscribe()
 
 
 class InstanceFilter(msgspec.Struct, frozen=True):

@@ -7,21 +7,13 @@ import strawberry
 
 from auth.identity import Identity
 from resolvers.services import Services
-from schema.words import HubMode
-
-
-@dataclass(frozen=True)
-class HubInfo:
-    """What the hub says of itself."""
-
-    version: str
-    mode: HubMode
+from schema.hub import Hub
 
 
 @dataclass
 class Context:
     services: Services
-    hub: HubInfo
+    hub: Hub
     identity: Identity | None
     request_id: str
     wake: Callable[[], None]

@@ -117,7 +117,10 @@ def _gpu_type(parent: Row) -> str | None:
 
 def _image(parent: Row) -> str | None:
     spec, status = parent.resource.spec, parent.resource.status
-    return status.image or spec.engine.image or spec.image
+    reported = status.image
+    if isinstance(reported, wire.ImageStatus):
+        reported = reported.resolved or reported.requested
+    return reported or spec.engine.image or spec.image
 
 
 def _context_length(parent: Row) -> int | None:

@@ -9,7 +9,7 @@ from graphql import GraphQLError
 
 from auth.errors import IdentityUnavailable, Unauthenticated
 from auth.policy import Refusal, RefusalReason
-from cluster.errors import ApiError, InstanceUnavailable, InvalidDraft, Unreachable
+from cluster.errors import ApiError, ClusterError, InstanceUnavailable, InvalidDraft, Unreachable
 from models.errors import DatabaseUnavailable
 from resolvers.errors import BadInput, NotFound, SlowConsumer
 
@@ -53,14 +53,10 @@ def describe(error: BaseException) -> Problem:
             return Problem("UNAUTHENTICATED", str(error), {"reason": error.reason.value})
         case NotFound():
             return Problem("NOT_FOUND", "There is no such thing, or you may not see it")
-        case BadInput() | InvalidDraft():
-            fields = [{"path": path, "message": message} for path, message in error.problems]
-            return Problem("BAD_USER_INPUT", str(error), {"fields": fields})
-        case InstanceUnavailable():
-            extras = {"instanceId": error.instance_id, "status": error.status, "reason": error.reason}
-            return Problem("INSTANCE_UNAVAILABLE", str(error), extras)
-        case ApiError():
-            return _api_error(error)
+        case BadInput():
+            return _bad_input(error)
+        case ClusterError():
+            return _of_cluster(error)
         case SlowConsumer():
             extras = {"reason": "SLOW_CONSUMER"}
             return Problem("LIMIT_EXCEEDED", "The stream fell too far behind; subscribe anew", extras)
@@ -70,16 +66,34 @@ def describe(error: BaseException) -> Problem:
             return Problem(
                 "UNAVAILABLE", "The database is out of reach; try again", {"retryAfter": RETRY_AFTER}
             )
-        case Unreachable():
-            return Problem(
-                "KUBERNETES_ERROR",
-                "The cluster gave no usable answer; what was asked may or may not have happened",
-            )
         case _:
-            log.error("unexpected error", exc_info=error)
-            return Problem(
-                "INTERNAL", "Something went wrong inside the hub; the request id finds it in the log"
-            )
+            return _unexpected(error)
+
+
+def _unexpected(error: BaseException) -> Problem:
+    log.error("unexpected error", exc_info=error)
+    return Problem("INTERNAL", "Something went wrong inside the hub; the request id finds it in the log")
+
+
+def _bad_input(error: BadInput | InvalidDraft) -> Problem:
+    fields = [{"path": path, "message": message} for path, message in error.problems]
+    return Problem("BAD_USER_INPUT", str(error), {"fields": fields})
+
+
+def _of_cluster(error: ClusterError) -> Problem:
+    match error:
+        case InvalidDraft():
+            return _bad_input(error)
+        case InstanceUnavailable():
+            extras = {"instanceId": error.instance_id, "status": error.status, "reason": error.reason}
+            return Problem("INSTANCE_UNAVAILABLE", str(error), extras)
+        case ApiError():
+            return _api_error(error)
+        case Unreachable():
+            lost = "The cluster gave no usable answer; what was asked may or may not have happened"
+            return Problem("KUBERNETES_ERROR", lost)
+        case _:
+            return _unexpected(error)
 
 
 def _refused(refusal: Refusal) -> Problem:

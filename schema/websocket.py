@@ -63,7 +63,7 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
 
     # ------------------------------------------------------------ messages
 
-    async def handle_message(self, message: object) -> None:  # type: ignore[override]
+    async def handle_message(self, message: object) -> None:
         try:
             known: ClientMessage = msgspec.convert(message, ClientMessage)
         except msgspec.ValidationError as error:
@@ -116,16 +116,17 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
         elif len(self._tasks) + len(self._subscribers) >= OPERATIONS:
             await self._close(TRY_LATER, f"Too many operations: {OPERATIONS} are allowed")
         else:
-            task = asyncio.create_task(self._run(message.id, message.payload), name=f"operation {message.id}")
+            task = asyncio.create_task(
+                self._run(self.credential or "", message.id, message.payload), name=f"operation {message.id}"
+            )
             self._tasks[message.id] = task
             task.add_done_callback(lambda _: self._tasks.pop(message.id, None))
 
     # ------------------------------------------------------------ operations
 
-    async def _run(self, operation_id: str, operation: Operation) -> None:
-        assert self.credential is not None
+    async def _run(self, credential: str, operation_id: str, operation: Operation) -> None:
         try:
-            identity = await self.view.authenticator.authenticate(self.credential)
+            identity = await self.view.authenticator.authenticate(credential)
         except AuthError as error:
             await self.refuse(error)
             return

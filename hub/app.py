@@ -1,0 +1,111 @@
+"""The application: everything put together, for as long as it runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from starlette.applications import Starlette
+from starlette.routing import Route, WebSocketRoute
+
+from auth.authenticator import Authenticator
+from auth.sessions import SessionTokens
+from cluster.manager import InstanceManager
+from cluster.timing import Timing
+from credentials.directory import CredentialDirectory
+from hub.auth_routes import auth_routes
+from hub.health_routes import health_routes
+from hub.middleware import middleware
+from hub.pages import explorer, page_routes
+from hub.settings import Settings
+from models.database import Database, open_database
+from resolvers.instances import Registry
+from resolvers.scans import Scans
+from resolvers.services import Services
+from schema.build import build_schema
+from schema.hub import Hub
+from schema.view import View
+from schema.words import HubMode
+
+
+@dataclass(frozen=True)
+class RunningHub:
+    app: Starlette
+    manager: InstanceManager
+    database: Database
+
+
+@asynccontextmanager
+async def running_hub(settings: Settings, *, timing: Timing | None = None) -> AsyncIterator[RunningHub]:
+    """Migrates and opens the database, watches the credentials and their clusters; the application is ready
+    to be served. At the end nothing of it is left: no task, no connection, no file."""
+    async with open_database(settings.database.url) as database:
+        with database.entered():
+            hub = _assemble(settings, database, timing)
+            async with asyncio.TaskGroup() as tasks:
+                endless = _start(hub, tasks)
+                try:
+                    yield RunningHub(hub.app, hub.manager, database)
+                finally:
+                    for task in endless:
+                        task.cancel()
+
+
+@dataclass(frozen=True)
+class _Parts:
+    app: Starlette
+    view: View
+    authenticator: Authenticator
+    directory: CredentialDirectory
+    manager: InstanceManager
+    registry: Registry
+
+
+def _assemble(settings: Settings, database: Database, timing: Timing | None) -> _Parts:
+    sessions = SessionTokens(keys=settings.auth.key_ring())
+    authenticator = Authenticator(sessions=sessions, administrators=settings.auth.administrators)
+    manager, registry = InstanceManager(timing=timing), Registry()
+    view = View(
+        schema=build_schema(),
+        services=Services(fleet=manager, registry=registry, scans=Scans(manager)),
+        hub=Hub(version=_version(), mode=HubMode.DEMO if settings.demo else HubMode.HUB, auth_providers=[]),
+        authenticator=authenticator,
+        explorer=explorer,
+    )
+    app = Starlette(
+        routes=[
+            Route("/graphql", view),
+            WebSocketRoute("/graphql", view),
+            *auth_routes(demo=settings.demo, secure=settings.http.secure, sessions=sessions),
+            *health_routes(database=database, manager=manager),
+            *page_routes(),
+        ],
+        middleware=middleware(http=settings.http, authenticator=authenticator, database=database),
+    )
+    directory = CredentialDirectory(settings.credentials.path, exec_allow=settings.credentials.exec_allow)
+    return _Parts(app, view, authenticator, directory, manager, registry)
+
+
+def _start(hub: _Parts, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+    """Every endless loop of the hub, by name."""
+    loops = {
+        "instances": _watch(hub.directory, hub.manager),
+        "registration": hub.registry.follow(hub.manager, registered=hub.view.fanout.wake),
+        "fan-out": hub.view.fanout.run(),
+        "rechecks": hub.view.connections.keep_checked(hub.authenticator),
+        "token usage": hub.authenticator.keep_usage_recorded(),
+    }
+    return [tasks.create_task(loop, name=name) for name, loop in loops.items()]
+
+
+async def _watch(directory: CredentialDirectory, manager: InstanceManager) -> None:
+    async with aclosing(directory.snapshots()) as snapshots:
+        await manager.run(snapshots)
+
+
+def _version() -> str:
+    try:
+        return version("kubeairunway-hub")
+    except PackageNotFoundError:  # run from a checkout that isn't installed
+        return "development"
