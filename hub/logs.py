@@ -39,3 +39,5 @@ def configure_logging(settings: LogSettings) -> None:
     # At DEBUG these would print what nobody needs, credentials among it (LIBRARIES.md of the design).
     for noisy in ("aiosqlite", "asyncio", "httpx2", "tortoise", "watchfiles"):
         logging.getLogger(noisy).setLevel(max(logging.INFO, root.level))
+    # A line for every WebSocket that comes and goes says nothing that our own records don't.
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, root.level))

@@ -87,7 +87,7 @@ class InstanceReader:
             wait = self._tell(instance_id, view, events)
             if wait is not None:
                 again = wait if again is None else min(again, wait)
-        if self._sync:
+        if self._sync and self._permit.scopes:  # without rights a stream is silent (API.md)
             self._sync = False
             events.append(InstanceEvent(EventType.SYNCED, None, None, now()))
         return Drained(events, again)

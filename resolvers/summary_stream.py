@@ -55,6 +55,8 @@ class SummaryReader:
             self._counting = None
 
     def drain(self, limit: int = 256) -> Drained[Summary]:  # noqa: ARG002 - a turn gives one at the most
+        if not self._permit.scopes:  # without rights a stream is silent (API.md)
+            return Drained([], None)
         if self._counting is not None:
             return self._finish(self._counting) if self._counting.done() else Drained([], None)
         state = tuple((feed.epoch, feed.head, feed.state) for feed in self._services.fleet.feeds.values())

@@ -7,6 +7,7 @@ import strawberry
 
 from auth.permissions import Permission
 from auth.policy import Permit, Place
+from cluster.draft_checks import check_draft
 from resolvers import deployments
 from resolvers.names import check_place
 from schema.common import given
@@ -34,9 +35,11 @@ class DeleteDeploymentPayload:
 
 
 def _place(_source: object, arguments: Mapping[str, Any]) -> Place:
-    """Where a mutation on a deployment acts."""
-    target = arguments["input"]
+    """Where a mutation on a deployment acts. All names in its input are judged before the policy is asked."""
+    target: CreateDeploymentInput | DeleteDeploymentInput = arguments["input"]
     check_place(instance_id=target.instance_id, namespace=target.namespace, name=target.name)
+    if isinstance(target, CreateDeploymentInput):
+        check_draft(draft_of(target))
     return Place(target.instance_id, target.namespace)
 
 

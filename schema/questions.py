@@ -51,7 +51,7 @@ class Question:
             self.schema._schema,
             self.document,
             context_value=self.context,
-            variable_values=dict(self.variables),
+            raw_variable_values=dict(self.variables),
             operation_name=self.operation_name,
         )
 
