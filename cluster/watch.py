@@ -8,8 +8,8 @@
 States are values and `step` makes one transition; it never sleeps. `watch` is the endless loop around it,
 with the back-off. A relist buffers its pages and is told as one `Replaced` at its end.
 
-A watch that is cut for the first time goes on at once from its last version, and nobody is told that
-anything is stale. A failure always relists: only a list says what is of now before the first event.
+A watch that is cut goes on at once from its last version, and nobody is told that anything is stale. A
+failure always relists: only a list says what is of now before the first event.
 """
 
 import asyncio
@@ -27,6 +27,8 @@ from cluster.timing import Timing
 
 GONE = 410
 REFUSED = (401, 403)
+MAX_INTERRUPTIONS = 2
+"""In a row: a cut, and the 410 that it may lead to. One more is a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class Collection(Generic[R]):
 class Empty:
     """Nothing is known, or what is known is too old to go on from."""
 
-    retrying: bool = False
-    """An interruption led here, without an event since: the next one is a failure. So in every state."""
+    interruptions: int = 0
+    """How many in a row led here, without an event between. So in every state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Listing(Generic[R]):
     items: tuple[R, ...]
     undecodable: tuple[Undecodable, ...]
     next: str
-    retrying: bool
+    interruptions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,14 @@ class Listed:
     """All is known up to a resource version, from which a watch goes on."""
 
     version: str
-    retrying: bool
+    interruptions: int
 
 
 @dataclass(frozen=True, slots=True)
 class Watching(Generic[R]):
     version: str
     stream: AsyncGenerator[WatchEvent[R], None]
-    retrying: bool
+    interruptions: int
 
 
 State: TypeAlias = Empty | Listing[R] | Listed | Watching[R]
@@ -101,8 +103,8 @@ Outcome: TypeAlias = WatchEvent[R] | Replaced[R] | Interrupted | Failed
 async def step(state: State[R], collection: Collection[R]) -> tuple[Outcome[R] | None, State[R]]:
     """One transition: what came of it, and the state after it."""
     match state:
-        case Empty(retrying):
-            return await _list(Listing((), (), "", retrying), collection)
+        case Empty(interruptions):
+            return await _list(Listing((), (), "", interruptions), collection)
         case Listing():
             return await _list(state, collection)
         case Listed():
@@ -115,13 +117,13 @@ async def _list(state: Listing[R], collection: Collection[R]) -> tuple[Outcome[R
     try:
         page = await collection.client.page(collection.path, collection.type, token=state.next)
     except ClusterError as error:
-        if _gone(error) and not state.retrying:  # the token of the next page has expired
-            return Interrupted(error), Empty(retrying=True)
+        if _gone(error):  # the token of the next page has expired
+            return _interrupted(error, state.interruptions)
         return Failed(error), Empty()
     items, undecodable = state.items + page.items, state.undecodable + page.undecodable
     if page.next:
-        return None, Listing(items, undecodable, page.next, state.retrying)
-    return Replaced(items, undecodable), Listed(page.version, state.retrying)
+        return None, Listing(items, undecodable, page.next, state.interruptions)
+    return Replaced(items, undecodable), Listed(page.version, state.interruptions)
 
 
 async def _open(state: Listed, collection: Collection[R]) -> tuple[Outcome[R], State[R]]:
@@ -129,25 +131,34 @@ async def _open(state: Listed, collection: Collection[R]) -> tuple[Outcome[R], S
     try:
         opened = await anext(stream)
     except ClusterError as error:
-        if _gone(error) and not state.retrying:
-            return Interrupted(error), Empty(retrying=True)
+        if _gone(error):
+            return _interrupted(error, state.interruptions)
         return Failed(error), Empty()
-    return opened, Watching(state.version, stream, state.retrying)
+    return opened, Watching(state.version, stream, state.interruptions)
 
 
 async def _follow(state: Watching[R]) -> tuple[Outcome[R], State[R]]:
     try:
         event = await anext(state.stream)
     except StopAsyncIteration:
-        return Interrupted(None), Listed(state.version, retrying=False)
+        return Interrupted(None), Listed(state.version, 0)
     except Silent as error:  # perhaps nothing happened: opening it anew will tell
-        return Interrupted(error), Listed(state.version, state.retrying)
+        return Interrupted(error), Listed(state.version, state.interruptions)
     except ClusterError as error:
-        if state.retrying:
-            return Failed(error), Empty()
-        return Interrupted(error), Empty(True) if _gone(error) else Listed(state.version, retrying=True)
+        return _interrupted(error, state.interruptions, version=state.version)
     version = "" if isinstance(event, Opened) else event.version
-    return event, Watching(version or state.version, state.stream, retrying=False)
+    return event, Watching(version or state.version, state.stream, 0)
+
+
+def _interrupted(
+    error: ClusterError, before: int, *, version: str | None = None
+) -> tuple[Interrupted | Failed, Empty | Listed]:
+    """It goes on at once, unless that was of no use for too many times."""
+    if before >= MAX_INTERRUPTIONS:
+        return Failed(error), Empty()
+    if version is None or _gone(error):
+        return Interrupted(error), Empty(before + 1)
+    return Interrupted(error), Listed(version, before + 1)
 
 
 def _gone(error: ClusterError) -> bool:
