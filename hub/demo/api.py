@@ -1,6 +1,7 @@
 """The HTTP face: from a request to the registry, a list or a watch."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
@@ -58,6 +59,8 @@ class Api:
         self._faults = faults
         self._crds = crds
         self._settings = settings
+        self.requests: Counter[str] = Counter()
+        """How many requests came, by verb and resource: `watch modeldeployments`, `discover`."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -69,6 +72,7 @@ class Api:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         target = target_of(request.path, self._store.resources)
         verb = verb_of(request, target)
+        self.requests[f"{verb} {target.resource.plural}" if target else verb] += 1
         await self._suffer(target, verb)
         account = self._tokens.account(request.headers.get(hdrs.AUTHORIZATION), request.path)
         if target is None:

@@ -82,8 +82,9 @@ class SimulatedCluster:
         return f"http://{HOST}:{self._port}"
 
     @property
-    def port(self) -> int:
-        return self._port
+    def requests(self) -> Mapping[str, int]:
+        """How many requests came over HTTP, by verb and resource: `watch modeldeployments`, `discover`."""
+        return self._api.requests
 
     async def start(self) -> None:
         """Serve, on the same port and with the same data as before a stop."""
@@ -205,3 +206,9 @@ def _bind(port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((HOST, port))
     return bound
+
+
+if __name__ == "__main__":
+    from hub.demo.process import main
+
+    main()

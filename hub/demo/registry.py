@@ -119,7 +119,9 @@ class Registry:
         before = old.read()
         self._check_version(resource, body["metadata"], before["metadata"])
         after = _merged(before, body, part if resource.status else Part.WHOLE)
-        warnings = () if part is Part.STATUS else self._admit(resource, after, before, options)
+        warnings: tuple[str, ...] = ()
+        if _specification(after) != _specification(before):
+            warnings = self._admit(resource, after, before, options)
         metadata = after["metadata"]
         if _specification(after) != _specification(before):
             metadata["generation"] = metadata.get("generation", 1) + 1
