@@ -7,8 +7,9 @@ opened last.
 """
 
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ async def _connect(context: TortoiseContext, url: DatabaseUrl) -> None:
             _make_file(url.path)
         await context.db().create_connection(with_db=True)
         await context.db().execute_query("SELECT 1")
-    except (DatabaseUnavailable, OSError) as error:
+    except (DatabaseUnavailable, OSError, sqlite3.Error) as error:
         raise DatabaseUnavailable(f"{url} can't be opened: {error}") from error
 
 
@@ -67,3 +68,6 @@ def _make_file(path: Path) -> None:
     path.touch(mode=0o600)  # opens no file that is there: closing one would drop this process's locks on it
     if not os.access(path, os.W_OK):
         raise PermissionError(f"{path} is not writable")
+    # Tried here first, because aiosqlite's thread outlives a failure and complains when the loop is closed.
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA schema_version")
