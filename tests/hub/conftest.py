@@ -1,9 +1,11 @@
-"""Hubs that a whole module asks, each on a database of its own."""
+"""Hubs that a whole module asks, on a database of its own; an environment without settings."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from hub.environment import FROM_FILES, Variables
 from models.database import Database, open_database
 from models.url import SqliteUrl
 from tests.support.echo_hub import FRIEND, PUBLIC, Hub, a_hub
@@ -31,3 +33,11 @@ async def public_hub(shared_database: Database) -> AsyncIterator[Hub]:
         shared_database, host="0.0.0.0", public_url=PUBLIC, allowed_origins=(FRIEND,)
     ) as public_hub:
         yield public_hub
+
+
+@pytest.fixture
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """None of the hub's variables, and an empty working directory."""
+    for name in (*Variables.model_fields, *(f"{name}_file" for name in FROM_FILES)):
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)

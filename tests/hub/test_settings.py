@@ -7,7 +7,7 @@ import pytest
 
 from auth.identity import Provider
 from auth.people import Person
-from hub.environment import DEFAULT_SECRET, FROM_FILES, Variables
+from hub.environment import DEFAULT_SECRET
 from hub.settings import SettingsError, load_settings
 from models.url import SqliteUrl
 
@@ -15,13 +15,7 @@ TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
-@pytest.fixture(autouse=True)
-def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Variables.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name in FROM_FILES:
-        monkeypatch.delenv(f"{name.upper()}_FILE", raising=False)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("nothing_set")
 
 
 def given(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
