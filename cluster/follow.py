@@ -1,34 +1,21 @@
 """From watches to a store: what is heard goes to its place, how the watch stands goes to the instance."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Generic
 
 from cluster.client import Client
 from cluster.errors import ApiError, ClusterError
 from cluster.events import Applied, Bookmark, Opened, R, Removed, Undecodable, key_of
 from cluster.health import Watch
+from cluster.kinds import Kind
 from cluster.timing import Timing
 from cluster.watch import Collection, Failed, Interrupted, Outcome, Replaced, watch
 
 Report = Callable[[str, str | None, Watch | None], None]
 """Kind, scope and how it stands with their watch; None when there is none any more."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kind(Generic[R]):
-    """A kind of resource, and where its objects go. A scope is a namespace, or None for the cluster."""
-
-    name: str
-    type: type[R]
-    path: Callable[[str | None], str]
-    replace: Callable[[Iterable[R], str | None], None]
-    apply: Callable[[R], None]
-    remove: Callable[[R], None]
-    forbidden: Callable[[str | None], None]
-    """The credential may not read the scope."""
 
 
 class Follower(Generic[R]):
@@ -73,7 +60,7 @@ class Follower(Generic[R]):
                 self._say(replace(self._watch, live=True, synced=True, error=None))
             case Failed(error):
                 if isinstance(error, ApiError) and error.status == 403:
-                    kind.forbidden(self._scope)
+                    kind.forbidden(self._scope, self._watch.synced)
                 self._say(replace(self._watch, live=False, error=error))
             case Interrupted() | Bookmark():
                 pass

@@ -120,8 +120,8 @@ def _verdict_of_stale(health: Health, errors: list[ClusterError], *, ever_synced
     unreachable = [error for error in errors if isinstance(error, Unreachable)]
     if unreachable:
         return Verdict(InstanceStatus.DISCONNECTED, str(unreachable[0]))
-    reason = ". ".join(_faults(health)) or explain(errors[0], "discovery")
-    if all(watch.status == 403 for watch in health.deployments.values()):
+    reason = ". ".join(_faults(health)) or explain(errors[0], "the API groups")
+    if all(isinstance(error, ApiError) and error.status == 403 for error in errors):
         return Verdict(InstanceStatus.ERROR, reason)
     return Verdict(InstanceStatus.DEGRADED if ever_synced else InstanceStatus.CONNECTING, reason)
 

@@ -1,27 +1,29 @@
 """One watched instance: a connection, what is watched through it, and the store that all of it writes."""
 
 import asyncio
-from collections.abc import Iterable
+import logging
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from cluster import health, paths
+from cluster import health, kinds
 from cluster.client import Client, open_client
-from cluster.discovery import concerns_deployments, look_out
+from cluster.discovery import look_out
 from cluster.errors import ClusterError, CredentialRejected
 from cluster.events import R
-from cluster.follow import Kind, follow, follow_if_allowed
+from cluster.follow import follow, follow_if_allowed
 from cluster.health import DEPLOYMENTS, Health, Watch
+from cluster.kinds import Kind
 from cluster.probe import Facts, probe
 from cluster.store import Store
 from cluster.timing import Timing
 from cluster.types import InstanceState
 from cluster.watch import retry_delay
-from cluster.wire import ModelDeployment, Pod, Resource
 from credentials.types import Credential
+
+log = logging.getLogger(__name__)
 
 
 class WatchedInstance:
@@ -36,7 +38,6 @@ class WatchedInstance:
         self._health = Health(watches={})
         self._facts = Facts(store.state.kubernetes_version, store.state.node_count)
         self._crds_changed = asyncio.Event()
-        self._namespaces: set[str] = set()
 
     async def run(self) -> None:
         """For ever: connect, and again whenever the credential can't be loaded."""
@@ -55,14 +56,16 @@ class WatchedInstance:
         self.client = client
         self._know(credential_error=None)
         name = self._store.instance_id
+        namespaces = kinds.namespaces(self._store, fallback=self.credential.namespaces)
+        crds = kinds.crds(self._crds_changed.set)
         optional = partial(follow_if_allowed, client=client, report=self._report, timing=self._timing)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._probe(client), name=f"{name}: health")
                 tasks.create_task(self._discover(client), name=f"{name}: API groups")
-                tasks.create_task(self._follow(self._pods(), client), name=f"{name}: pods")
-                tasks.create_task(optional(self._namespace_names()), name=f"{name}: namespaces")
-                tasks.create_task(optional(self._crds()), name=f"{name}: CRDs")
+                tasks.create_task(self._follow(kinds.pods(self._store), client), name=f"{name}: pods")
+                tasks.create_task(optional(namespaces), name=f"{name}: namespaces")
+                tasks.create_task(optional(crds), name=f"{name}: CRDs")
         finally:
             self.client = None
 
@@ -106,7 +109,7 @@ class WatchedInstance:
     def _watch_deployments(
         self, api_group: str, client: Client, tasks: asyncio.TaskGroup
     ) -> asyncio.Task[None]:
-        kind = self._deployments(api_group)
+        kind = kinds.deployments(self._store, api_group=api_group, namespaces=self.credential.namespaces)
         return tasks.create_task(
             self._follow(kind, client), name=f"{self._store.instance_id}: deployments of {api_group}"
         )
@@ -119,78 +122,6 @@ class WatchedInstance:
             report=self._report,
             timing=self._timing,
         )
-
-    # ------------------------------------------------------------ what is watched, and where it goes
-
-    def _deployments(self, api_group: str) -> Kind[ModelDeployment]:
-        store = self._store
-
-        def replace_all(resources: Iterable[ModelDeployment], scope: str | None) -> None:
-            store.replace_deployments(resources, scope=scope, api_group=api_group)
-
-        return Kind(
-            name=DEPLOYMENTS,
-            type=ModelDeployment,
-            path=partial(paths.deployments, api_group),
-            replace=replace_all,
-            apply=partial(store.apply_deployment, api_group=api_group),
-            remove=store.remove_deployment,
-            forbidden=self._deployments_forbidden,
-        )
-
-    def _deployments_forbidden(self, scope: str | None) -> None:
-        """What an earlier credential could read and this one never could is no longer shown."""
-        if self._health.deployments[scope].synced:
-            return
-        if scope is not None:
-            self._store.clear_deployments(scope=scope)
-        elif self.credential.namespaces:
-            for namespace in set(self._store.namespaces()).difference(self.credential.namespaces):
-                self._store.clear_deployments(scope=namespace)
-
-    def _pods(self) -> Kind[Pod]:
-        store = self._store
-        return Kind(
-            name="pods",
-            type=Pod,
-            path=paths.pods,
-            replace=lambda pods, scope: store.replace_pods(pods, scope=scope),
-            apply=store.apply_pod,
-            remove=store.remove_pod,
-            forbidden=lambda scope: store.pods_unreadable(scope=scope),
-        )
-
-    def _namespace_names(self) -> Kind[Resource]:
-        def take(names: set[str]) -> None:
-            self._namespaces = names
-            self._store.set_namespaces(names)
-
-        return Kind(
-            name="namespaces",
-            type=Resource,
-            path=lambda _: paths.NAMESPACES,
-            replace=lambda all_, _: take({each.metadata.name for each in all_}),
-            apply=lambda one: take(self._namespaces | {one.metadata.name}),
-            remove=lambda one: take(self._namespaces - {one.metadata.name}),
-            forbidden=lambda _: self._store.set_namespaces(self.credential.namespaces or None),
-        )
-
-    def _crds(self) -> Kind[Resource]:
-        def hint(crd: Resource) -> None:
-            if concerns_deployments(crd.metadata.name):
-                self._crds_changed.set()
-
-        return Kind(
-            name="CRDs",
-            type=Resource,
-            path=lambda _: paths.CRDS,
-            replace=lambda _, __: self._crds_changed.set(),
-            apply=hint,
-            remove=hint,
-            forbidden=lambda _: None,
-        )
-
-    # ------------------------------------------------------------ how it stands
 
     def _report(self, kind: str, scope: str | None, watch: Watch | None) -> None:
         watches = {key: known for key, known in self._health.watches.items() if key != (kind, scope)}
@@ -207,6 +138,8 @@ class WatchedInstance:
     def _publish(self) -> None:
         was, now = self._store.state, self._health
         verdict = health.judge(now, ever_synced=was.synced_at is not None)
+        if verdict.status is not was.status:
+            log.info("instance %s is %s: %s", was.instance_id, verdict.status, verdict.reason)
         client = self.client
         self._store.set_state(
             InstanceState(

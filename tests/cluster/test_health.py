@@ -46,6 +46,7 @@ CASES: list[tuple[Health, InstanceStatus, bool, str | None]] = [
     (_health(_failed(FORBIDDEN)), InstanceStatus.ERROR, False, "may not list and watch deployments"),
     (_health(_failed(ApiError(503))), InstanceStatus.DEGRADED, False, "answers 503 for deployments"),
     (Health({}, discovery_error=CUT), InstanceStatus.DISCONNECTED, False, "connection is refused"),
+    (Health({}, discovery_error=ApiError(503)), InstanceStatus.DEGRADED, False, "503 for the API groups"),
     (Health({}, discovered=True), InstanceStatus.CONNECTED, True, NOT_INSTALLED),
     (Health({}, credential_error=CredentialRejected("no token")), InstanceStatus.ERROR, False, "no token"),
     (
