@@ -59,7 +59,7 @@ async def find_user(person: Person) -> str:
     """The person's id. Raises `NotFound`."""
     user = await User.get_or_none(provider=person.provider.lower(), subject=person.subject)
     if user is None:
-        raise NotFound(f"Nobody is known as {person}")
+        raise NotFound(f"Nobody is known as {person}; giving somebody a role makes them known")
     return user.id
 
 

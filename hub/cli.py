@@ -1,4 +1,7 @@
-"""The command line: `python -m hub …`. Exit codes: 0 done, 1 it can't be done, 2 wrongly asked."""
+"""The command line: `python -m hub …`. Exit codes: 0 done, 1 it can't be done, 2 wrongly asked.
+
+What a command alone needs is imported inside it: the whole hub takes a second, a wrong setting shows at once.
+"""
 
 import asyncio
 import re
@@ -83,15 +86,15 @@ Namespaces = Annotated[
 @app.command()
 def serve() -> None:
     """Run the hub."""
-    from hub.logs import configure_logging
-    from hub.server import serve as run
-
     with _explained():
         settings = load_settings()
         if not settings.hub_mode:
             raise InvalidRequest(
                 "Local mode comes with a later release. Set HUB_MODE=true for the portal, or try: make demo"
             )
+        from hub.logs import configure_logging
+        from hub.server import serve as run
+
         configure_logging(settings.log)
         asyncio.run(run(settings))
 
@@ -99,11 +102,11 @@ def serve() -> None:
 @app.command()
 def demo() -> None:
     """Run the hub with three simulated clusters and five ready people, on this machine alone."""
-    from hub.demo.run import run_demo
-    from hub.logs import configure_logging
-
     with _explained():
         settings = load_settings(demo=True)
+        from hub.demo.run import run_demo
+        from hub.logs import configure_logging
+
         configure_logging(settings.log)
         asyncio.run(run_demo(settings))
 
@@ -184,7 +187,8 @@ def create(
         await _check_known(settings, instance or [])
         now = datetime.now(UTC)
         ends = now + expires if expires else None
-        user_id = await find_user(person)
+        administrator = person in settings.auth.administrators
+        user_id = await (ensure_user(person) if administrator else find_user(person))
         info, minted = await create_token(user_id, name=name, limits=limits, expires_at=ends, now=now)
         until = f"until {ends:%Y-%m-%d %H:%M} UTC" if ends else "without an end"
         return minted.secret, f"{info.id} of {person}, {until}. This is shown once:"

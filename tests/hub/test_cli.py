@@ -109,6 +109,11 @@ def test_an_instance_may_be_known_by_its_row_alone(shell: Shell) -> None:
     assert "There is no instance 'prod'. Known: edge" in shell.complains(*limited)
 
 
+def test_an_administrator_by_setting_needs_no_grant(shell: Shell) -> None:
+    made = shell.hub("token", "create", "github:7", "--name", "first", expect=0, HUB_ADMINS="github:7")
+    assert digest_of(made.stdout.strip())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "hint"),
     [
