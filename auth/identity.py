@@ -24,8 +24,8 @@ class Method(StrEnum):
     LOCAL = "LOCAL"
 
 
-class Identity(msgspec.Struct, frozen=True):
-    """A person together with what they may do by the credential that they showed."""
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """A person, as people who may see them do."""
 
     user_id: str
     provider: Provider
@@ -33,10 +33,16 @@ class Identity(msgspec.Struct, frozen=True):
     display_name: str
     email: str | None
     avatar_url: str | None
+    active: bool = True
     created_at: datetime
     last_sign_in_at: datetime | None
     grants: tuple[Grant, ...]
-    """The person's own grants, as the viewer's page lists them."""
+    """The person's own grants, whatever credential they show."""
+
+
+class Identity(Profile, frozen=True, kw_only=True):
+    """A person together with what they may do by the credential that they showed."""
+
     effective: tuple[Grant, ...]
     """`grants` cut down to the limits of the access token, if one was shown; what policy decides by."""
     method: Method

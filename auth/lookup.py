@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from auth.errors import Reason
 from auth.grants import TokenLimits, limited
-from auth.identity import Identity, Method, Provider
+from auth.identity import Identity, Method, Profile, Provider
 from auth.people import Person
 from auth.permissions import Grant, GrantSource, Role, Scope
 from auth.sessions import SessionClaims
@@ -56,6 +57,15 @@ async def _grants(
     for row in await RoleAssignment.filter(user_id__in=list(found)).order_by("id"):
         found[row.user_id] += (manual_grant(row),)
     return found
+
+
+async def load_profile(user_id: str, *, administrators: Collection[Person]) -> Profile | None:
+    """A person by id. Raises `models.errors.DatabaseUnavailable`."""
+    user = await User.get_or_none(id=user_id)
+    if user is None:
+        return None
+    grants = await _grants([user], administrators)
+    return Profile(**_person_fields(user), active=user.active, grants=grants[user.id])
 
 
 def person_of(user: User) -> Person:
@@ -122,17 +132,23 @@ def _identity(
     if not user.active:
         return Reason.ACCOUNT_DEACTIVATED
     return Identity(
-        user_id=user.id,
-        provider=Provider(user.provider.upper()),
-        subject=user.subject,
-        display_name=user.display_name,
-        email=user.email,
-        avatar_url=user.avatar_url,
-        created_at=user.created_at,
-        last_sign_in_at=user.last_sign_in_at,
+        **_person_fields(user),
         grants=grants,
         effective=tuple(effective),
         method=method,
         credential_id=credential_id,
         expires_at=expires_at,
     )
+
+
+def _person_fields(user: User) -> dict[str, Any]:
+    return {
+        "user_id": user.id,
+        "provider": Provider(user.provider.upper()),
+        "subject": user.subject,
+        "display_name": user.display_name,
+        "email": user.email,
+        "avatar_url": user.avatar_url,
+        "created_at": user.created_at,
+        "last_sign_in_at": user.last_sign_in_at,
+    }

@@ -68,7 +68,12 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
     manager, registry = InstanceManager(timing=timing), Registry()
     view = View(
         schema=build_schema(),
-        services=Services(fleet=manager, registry=registry, scans=Scans(manager)),
+        services=Services(
+            fleet=manager,
+            registry=registry,
+            scans=Scans(manager),
+            administrators=settings.auth.administrators,
+        ),
         hub=Hub(version=_version(), mode=HubMode.DEMO if settings.demo else HubMode.HUB, auth_providers=[]),
         authenticator=authenticator,
         explorer=explorer,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from auth.people import Person
 from cluster.feed import Fleet
 from resolvers.instances import Registry
 from resolvers.scans import Scans
@@ -12,3 +13,5 @@ class Services:
     fleet: Fleet
     registry: Registry
     scans: Scans
+    administrators: frozenset[Person]
+    """HUB_ADMINS, whose grants are computed."""

@@ -1,16 +1,20 @@
 """People and their grants."""
 
 from datetime import datetime
+from typing import Annotated
 
 import strawberry
 
 from auth import identity as auth
 from auth import permissions
 from auth.identity import Provider
-from auth.permissions import GrantSource, Role
+from auth.permissions import GrantSource, Permission, Role
+from auth.policy import Permit
+from resolvers import people
 from schema.common import Node
 from schema.context import Info
-from schema.guards import PUBLIC
+from schema.guards import Requires
+from schema.words import Denial
 
 GrantRow = strawberry.Parent[permissions.Grant]
 
@@ -21,6 +25,16 @@ def _instance_id(parent: GrantRow) -> strawberry.ID | None:
 
 def _namespaces(parent: GrantRow) -> list[str] | None:
     return None if parent.scope.namespaces is None else list(parent.scope.namespaces)
+
+
+async def _created_by(
+    parent: GrantRow, info: Info, permit: Permit
+) -> Annotated["User", strawberry.lazy("schema.people")] | None:
+    if parent.created_by is None:
+        return None
+    return await people.find_person(  # type: ignore[return-value]
+        administrators=info.context.services.administrators, permit=permit, user_id=parent.created_by
+    )
 
 
 @strawberry.type(description="A role at some places. Grants add up.")
@@ -35,9 +49,14 @@ class Grant:
     )
     source: GrantSource = strawberry.field(description="Where it comes from.")
     created_at: datetime | None = strawberry.field(description="When it was given; null for a computed one.")
+    created_by: Annotated["User", strawberry.lazy("schema.people")] | None = strawberry.field(
+        resolver=_created_by,
+        extensions=[Requires(Permission.MANAGE_USERS, Denial.HIDE)],
+        description="Who gave it; null for a computed one, and for the command line's.",
+    )
 
 
-PersonRow = strawberry.Parent[auth.Identity]
+PersonRow = strawberry.Parent[auth.Profile]
 
 
 def _id(parent: PersonRow) -> strawberry.ID:
@@ -63,15 +82,4 @@ class User(Node):
 
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:
-        return isinstance(value, auth.Identity)
-
-
-def _viewer(info: Info) -> User | None:
-    return info.context.identity  # type: ignore[return-value]
-
-
-@strawberry.type
-class PeopleQuery:
-    viewer: User | None = strawberry.field(
-        resolver=_viewer, extensions=[PUBLIC], description="Who is asking; null without a sign-in."
-    )
+        return isinstance(value, auth.Profile)

@@ -128,7 +128,7 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
         """One operation, whose failures are told to its client and end nothing else."""
         try:
             await self._execute(credential, operation_id, operation)
-        except Exception as error:  # noqa: BLE001 - masked and logged where it is described
+        except Exception as error:
             await self._fail(operation_id, [GraphQLError(str(error), original_error=error)])
 
     async def _execute(self, credential: str, operation_id: str, operation: Operation) -> None:
