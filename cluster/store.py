@@ -7,6 +7,7 @@ waits: a writer's method ends with the store consistent and the readers woken.
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from secrets import token_hex
 
 from cluster import status
@@ -184,6 +185,7 @@ class Store:
             pods=pods,
             phase=status.phase(resource, pods),
             replicas=self._sharing.replicas(status.replicas(resource, pods)),
+            observed_at=datetime.now(UTC),
         )
         self._catalogue.put(deployment)
         self._log.append(deployment, deleted=False)

@@ -68,7 +68,7 @@ class Deployment(msgspec.Struct, frozen=True, gc=False):
     """Its pods by name; None where the pods can't be read."""
     phase: Phase
     replicas: Replicas
-    observed_at: datetime | None = None
+    observed_at: datetime
     """When the hub saw this version of it, or of its pods."""
 
     @property

@@ -191,7 +191,7 @@ class DeploymentReader:
             shown.deployments[key] = current
             kind = EventType.MODIFIED if known else EventType.ADDED
             yield DeploymentEvent(
-                kind, current.instance_id, current.id, current, current.observed_at or now()
+                kind, current.instance_id, current.id, current, current.observed_at
             )
 
     def _forget(self, instance_id: str) -> Iterator[DeploymentEvent]:
