@@ -8,7 +8,7 @@ its own end; an access token doesn't, because it may have been revoked meanwhile
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -17,7 +17,7 @@ from auth.errors import AuthError, IdentityUnavailable, Reason, Unauthenticated
 from auth.identity import Identity, Method
 from auth.lookup import Proof, TokenDigest, load_identities
 from auth.people import Person
-from auth.sessions import SessionTokens
+from auth.sessions import SessionClaims, SessionTokens
 from auth.tokens import digest_of, is_access_token
 from models.errors import DatabaseUnavailable
 from models.tables import AccessToken
@@ -27,6 +27,8 @@ USAGE_INTERVAL = 60.0
 
 
 class _Entry(NamedTuple):
+    proof: Proof
+    """Kept, because verifying a signature again costs more than all the rest."""
     outcome: Identity | Reason | None
     """None: the database couldn't be asked."""
     loaded_at: float
@@ -48,18 +50,18 @@ class Authenticator:
         self._administrators = administrators
         self._fresh_for = fresh_for
         self._capacity = capacity
-        self._known: OrderedDict[Proof, _Entry] = OrderedDict()
-        self._flights: WeakValueDictionary[Proof, asyncio.Lock] = WeakValueDictionary()
+        self._known: OrderedDict[str, _Entry] = OrderedDict()
+        self._flights: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._used_tokens: set[str] = set()
 
     async def authenticate(self, credential: str) -> Identity:
         """Who shows this access token or session token. Raises `Unauthenticated`, `IdentityUnavailable`."""
         proof = self._proof(credential)
-        entry = self._fresh(proof)
+        entry = self._fresh(credential)
         if entry is None:
-            async with self._flights.setdefault(proof, asyncio.Lock()):
+            async with self._flights.setdefault(credential, asyncio.Lock()):
                 # Whoever held the lock before may have loaded it.
-                entry = self._fresh(proof) or (await self._load({proof}))[proof]
+                entry = self._fresh(credential) or (await self._load({credential: proof}))[credential]
         identity = _judge(entry.outcome)
         if identity.method is Method.ACCESS_TOKEN:
             self._used_tokens.add(identity.credential_id)
@@ -74,10 +76,9 @@ class Authenticator:
                 proofs[credential] = self._proof(credential)
             except Unauthenticated as error:
                 answers[credential] = error
-        entries = await self._load(set(proofs.values()))
-        for credential, proof in proofs.items():
+        for credential, entry in (await self._load(proofs)).items():
             try:
-                answers[credential] = _judge(entries[proof].outcome)
+                answers[credential] = _judge(entry.outcome)
             except AuthError as error:
                 answers[credential] = error
         return answers
@@ -98,34 +99,49 @@ class Authenticator:
             self._used_tokens |= used
 
     def _proof(self, credential: str) -> Proof:
+        entry = self._known.get(credential)
+        if entry is not None:
+            _check_end(entry.proof.expires_at if isinstance(entry.proof, SessionClaims) else None)
+            return entry.proof
         if is_access_token(credential):
             return TokenDigest(digest_of(credential))
         return self._sessions.verify(credential)
 
-    def _fresh(self, proof: Proof) -> _Entry | None:
-        entry = self._known.get(proof)
+    def _fresh(self, credential: str) -> _Entry | None:
+        entry = self._known.get(credential)
         return entry if entry and time.monotonic() - entry.loaded_at < self._fresh_for else None
 
-    async def _load(self, proofs: Set[Proof]) -> dict[Proof, _Entry]:
-        now = datetime.now(UTC)
-        outcomes: Mapping[Proof, Identity | Reason | None]
+    async def _load(self, proofs: Mapping[str, Proof]) -> dict[str, _Entry]:
+        found: dict[str, Identity | Reason | None]
         try:
-            outcomes = await load_identities(proofs, administrators=self._administrators, now=now)
+            outcomes = await load_identities(
+                set(proofs.values()), administrators=self._administrators, now=datetime.now(UTC)
+            )
         except DatabaseUnavailable:
-            outcomes = {proof: self._last_known(proof) for proof in proofs}
-        entries = {proof: _Entry(outcome, time.monotonic()) for proof, outcome in outcomes.items()}
-        for proof, entry in entries.items():
-            self._known[proof] = entry
-            self._known.move_to_end(proof)
+            found = {credential: self._last_known(credential) for credential in proofs}
+        else:
+            found = {credential: outcomes[proof] for credential, proof in proofs.items()}
+        now = time.monotonic()
+        entries = {
+            credential: _Entry(proofs[credential], outcome, now) for credential, outcome in found.items()
+        }
+        for credential, entry in entries.items():
+            self._known[credential] = entry
+            self._known.move_to_end(credential)
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)
         return entries
 
-    def _last_known(self, proof: Proof) -> Identity | None:
-        entry = self._known.get(proof)
+    def _last_known(self, credential: str) -> Identity | None:
+        entry = self._known.get(credential)
         if entry and isinstance(entry.outcome, Identity) and entry.outcome.method is Method.SESSION:
             return entry.outcome
         return None
+
+
+def _check_end(expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise Unauthenticated(Reason.TOKEN_EXPIRED)
 
 
 def _judge(outcome: Identity | Reason | None) -> Identity:
@@ -133,6 +149,5 @@ def _judge(outcome: Identity | Reason | None) -> Identity:
         raise IdentityUnavailable("The database is out of reach, so nobody can be recognised")
     if isinstance(outcome, Reason):
         raise Unauthenticated(outcome)
-    if outcome.expires_at is not None and outcome.expires_at <= datetime.now(UTC):
-        raise Unauthenticated(Reason.TOKEN_EXPIRED)
+    _check_end(outcome.expires_at)
     return outcome
