@@ -1,6 +1,7 @@
 """The change log: whoever replays it ends where the writer is, or is told that they can't."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import settings
@@ -31,6 +32,7 @@ def joined(name: str = "llama", *, version: int = 1) -> Deployment:
         pods=None,
         phase=Phase.PENDING,
         replicas=Replicas(1, 0, 0),
+        observed_at=datetime(2026, 1, 31, tzinfo=UTC),
     )
 
 
