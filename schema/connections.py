@@ -19,10 +19,8 @@ class PageInfo:
     )
 
 
-@strawberry.type
+@strawberry.type(description="An item and its place in the connection.")
 class Edge(Generic[T]):
-    """A node and its place."""
-
     cursor: str = strawberry.field(description="Pass it as `after` to go on behind this node.")
     node: T = strawberry.field(description="The item itself.")
 
