@@ -29,6 +29,7 @@ from auth.grants import TokenLimits
 from auth.people import Person, parse_person
 from auth.permissions import Role, Scope
 from credentials.names import is_dns_label
+from hub.environment import forget_secrets
 from hub.settings import Settings, SettingsError, load_settings
 from models.database import open_database
 from models.errors import DatabaseError
@@ -92,11 +93,14 @@ def serve() -> None:
             raise InvalidRequest(
                 "Local mode comes with a later release. Set HUB_MODE=true for the portal, or try: make demo"
             )
+        forget_secrets()
+        import uvloop
+
         from hub.logs import configure_logging
         from hub.server import serve as run
 
         configure_logging(settings.log)
-        asyncio.run(run(settings))
+        uvloop.run(run(settings))
 
 
 @app.command()
@@ -104,11 +108,13 @@ def demo() -> None:
     """Run the hub with three simulated clusters and five ready people, on this machine alone."""
     with _explained():
         settings = load_settings(demo=True)
+        import uvloop
+
         from hub.demo.run import run_demo
         from hub.logs import configure_logging
 
         configure_logging(settings.log)
-        asyncio.run(run_demo(settings))
+        uvloop.run(run_demo(settings))
 
 
 @app.command()
