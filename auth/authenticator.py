@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -22,6 +23,8 @@ from auth.tokens import digest_of, is_access_token
 from models.errors import DatabaseUnavailable
 from models.tables import AccessToken
 
+SLICE = 50
+"""Credentials that are refreshed together. Reading 50 people's rows holds the event loop for about 5 ms."""
 USAGE_INTERVAL = 60.0
 """Seconds between writings of `last_used_at`."""
 
@@ -68,7 +71,7 @@ class Authenticator:
         return identity
 
     async def refresh(self, credentials: Iterable[str]) -> dict[str, Identity | AuthError]:
-        """Ask the database anew about all of them at once: three queries, however many they are."""
+        """Ask the database anew about all of them, `SLICE` at a time, each slice in three queries."""
         answers: dict[str, Identity | AuthError] = {}
         proofs: dict[str, Proof] = {}
         for credential in credentials:
@@ -76,11 +79,13 @@ class Authenticator:
                 proofs[credential] = self._proof(credential)
             except Unauthenticated as error:
                 answers[credential] = error
-        for credential, entry in (await self._load(proofs)).items():
-            try:
-                answers[credential] = _judge(entry.outcome)
-            except AuthError as error:
-                answers[credential] = error
+        remaining = iter(proofs.items())
+        while part := dict(islice(remaining, SLICE)):
+            for credential, entry in (await self._load(part)).items():
+                try:
+                    answers[credential] = _judge(entry.outcome)
+                except AuthError as error:
+                    answers[credential] = error
         return answers
 
     async def keep_usage_recorded(self) -> None:

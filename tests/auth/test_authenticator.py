@@ -175,7 +175,7 @@ async def test_what_is_remembered_is_bounded_and_grows_old(caplog: pytest.LogCap
 
 
 @pytest.mark.usefixtures("database")
-async def test_many_are_refreshed_in_as_many_queries_as_few(caplog: pytest.LogCaptureFixture) -> None:
+async def test_many_are_refreshed_in_few_queries(caplog: pytest.LogCaptureFixture) -> None:
     ada, authenticator = await ensure_user(ADA), an_authenticator(fresh_for=60)
     token = await a_token(ada)
     sessions = [a_session(await ensure_user(Person(Provider.GITHUB, str(n)))) for n in range(2000, 2100)]
@@ -184,7 +184,7 @@ async def test_many_are_refreshed_in_as_many_queries_as_few(caplog: pytest.LogCa
     await grant_role(ada, Role.VIEWER, Scope(), granted_by=None)
     with queries(caplog) as seen:
         answers = await authenticator.refresh([token, "nonsense", *sessions])
-    assert len(seen) == 3
+    assert len(seen) == 7  # three for the slice with the token, two for each of the others
     assert len(answers) == 102
     refreshed = answers[token]
     assert not isinstance(refreshed, Exception)
