@@ -30,7 +30,7 @@ class ApiSettings(msgspec.Struct, frozen=True):
     watch_timeout: float = 1800.0
     """Seconds after which the server ends a watch at the latest."""
     crd_settle: float = 0.5
-    """Seconds during which watches of a just installed type get a 429."""
+    """Seconds during which requests for a just installed type get a 429."""
 
 
 class DeleteOptions(msgspec.Struct, frozen=True, rename="camel"):
@@ -101,6 +101,8 @@ class Api:
     ) -> web.StreamResponse:
         if denied := refusal(account, verb, target):
             raise denied
+        if not self._crds.settled(target.resource):
+            raise status.initializing()
         if target.subresource and not (target.subresource == "status" and target.resource.status):
             raise status.unserved()
         match verb:
@@ -127,8 +129,6 @@ class Api:
         return _answer(list_body(self._store, collection, _selection(request, target), options))
 
     async def _watch(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
-        if not self._crds.settled(target.resource):
-            raise status.refused(429, 1)
         longest = self._settings.watch_timeout
         options = WatchOptions(
             version=_version(request.query),

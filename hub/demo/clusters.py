@@ -140,7 +140,7 @@ async def demo_clusters(
 
 
 async def write_kubeconfigs(clusters: Sequence[SimulatedCluster], directory: Path) -> None:
-    """A kubeconfig for each, into a directory of which it is the only content that matters."""
+    """`NAME.kubeconfig` for each cluster, into a directory that is made if need be."""
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     for cluster in clusters:
         await asyncio.to_thread(cluster.write_kubeconfig, directory / f"{cluster.name}.kubeconfig")

@@ -23,7 +23,7 @@ class CrdController:
         self._store = store
         self._registry = registry
         self.settle = 0.0
-        """Seconds during which watches of a type that is newly served get a 429."""
+        """Seconds during which requests for a type that is newly served get a 429."""
         self._settled_at: dict[Resource, float] = {}
         store.serve(CRDS).subscribe(self._follow)
 

@@ -35,7 +35,7 @@ def list_body(store: Store, collection: Collection, selection: Selection, option
         raise _too_old(options) or error from error
     matching = [stored for stored in found if selection.holds(stored)]
     page = list(islice(matching, options.limit)) if options.limit else matching
-    metadata: dict[str, str | int] = {"resourceVersion": str(position.version)}
+    metadata: dict[str, str | int] = {"resourceVersion": str(position.version), "continue": ""}
     if len(page) < len(matching):
         metadata["continue"] = _token(_Continue(position.version, page[-1].key))
         if selection.unfiltered:

@@ -207,11 +207,11 @@ class Registry:
         if not resource.custom:
             body.setdefault("apiVersion", resource.api_version)
             body.setdefault("kind", resource.kind)
-        named = (body.get("apiVersion"), body.get("kind"))
-        if named != (resource.api_version, resource.kind):
-            raise status.bad_request(
-                f"{named[0]}, Kind={named[1]} does not match {resource.api_version}, Kind={resource.kind}"
-            )
+        for field, expected in (("apiVersion", resource.api_version), ("kind", resource.kind)):
+            if body.get(field) != expected:
+                message = f'Invalid value: "{body.get(field)}": must be {expected}'
+                name = body.get("metadata", {}).get("name", "")
+                raise status.invalid(resource, name, [Cause("FieldValueInvalid", message, field)])
 
     def _check_version(self, resource: Resource, wanted: Json, current: Json) -> None:
         name = current["name"]

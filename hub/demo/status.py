@@ -124,6 +124,13 @@ def refused(code: int, retry_after: float | None) -> StatusError:
     return StatusError(code, reason, message, details=details, retry_after=retry_after)
 
 
+def initializing() -> StatusError:
+    """What a type just installed gives for a moment."""
+    details = {"retryAfterSeconds": 1}
+    message = "storage is (re)initializing"
+    return StatusError(429, "TooManyRequests", message, details=details, retry_after=1)
+
+
 def deleted(resource: Resource, name: str, uid: str) -> Json:
     """The body of a deletion that removed the object at once."""
     status: Json = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}

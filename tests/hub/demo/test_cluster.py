@@ -1,5 +1,6 @@
 """The simulated cluster's outer face: its port, kubeconfig, outages and direct methods."""
 
+import asyncio
 from pathlib import Path
 
 import aiohttp
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from hub.demo.cluster import SimulatedCluster
+from hub.demo.faults import Hang
 from hub.demo.resources import NAMESPACES, model_deployments
 from hub.demo.status import StatusError
 from tests.support.simulation import model_deployment
@@ -59,3 +61,21 @@ async def test_apply_keeps_the_rules_of_the_api(simulated_cluster: SimulatedClus
     assert scaled["metadata"]["uid"] == created["metadata"]["uid"]
     with pytest.raises(StatusError, match="immutable"):
         simulated_cluster.apply(model_deployment("llama", model={"id": "another/model"}))
+
+
+async def test_nothing_is_left_when_it_ends() -> None:
+    before = asyncio.all_tasks()
+    async with aiohttp.ClientSession() as session:
+        async with SimulatedCluster() as cluster:
+            headers = {"Authorization": f"Bearer {cluster.token}"}
+            url = cluster.url + MODELS.path()
+            watching = await session.get(url, params={"watch": "true"}, headers=headers)
+            cluster.faults.inject(Hang(seconds=60))
+            hanging = asyncio.create_task(session.get(url, headers=headers))
+            while not cluster.requests.get("list modeldeployments"):  # noqa: ASYNC110 - the server tells no client
+                await asyncio.sleep(0.01)
+        with pytest.raises(aiohttp.ClientError):
+            await hanging
+        with pytest.raises((aiohttp.ClientError, ConnectionResetError)):
+            await watching.read()
+    assert asyncio.all_tasks() == before
