@@ -33,17 +33,19 @@ class Follower(Generic[R]):
 
     async def run(self, *, while_allowed: bool) -> None:
         """For ever; with `while_allowed` until a 403 before anything was ever read."""
-        self._say(Watch())
         collection = Collection(self._client, self._kind.path(self._scope), self._kind.type)
         async with aclosing(watch(collection, timing=self._timing)) as outcomes:
             async for outcome in outcomes:
-                self.take(outcome)
+                before = self._watch
+                self._take(outcome)
                 if while_allowed and self._watch.excluded:
                     self._report(self._kind.name, self._scope, None)
                     return
+                if self._watch is not before:
+                    self._report(self._kind.name, self._scope, self._watch)
 
-    def take(self, outcome: Outcome[R]) -> None:
-        kind = self._kind
+    def _take(self, outcome: Outcome[R]) -> None:
+        kind, known = self._kind, self._watch
         match outcome:
             case Applied(resource):
                 kind.apply(resource)
@@ -53,15 +55,15 @@ class Follower(Generic[R]):
                 self._decoded(resource)
             case Replaced(items, undecodable):
                 kind.replace(items, self._scope)
-                self._say(replace(self._watch, undecodable={odd.key: odd.problem for odd in undecodable}))
+                self._watch = replace(known, undecodable={odd.key: odd.problem for odd in undecodable})
             case Undecodable(key, _, problem):
-                self._say(replace(self._watch, undecodable={**self._watch.undecodable, key: problem}))
+                self._watch = replace(known, undecodable={**known.undecodable, key: problem})
             case Opened():
-                self._say(replace(self._watch, live=True, synced=True, error=None))
+                self._watch = replace(known, live=True, synced=True, error=None)
             case Failed(error):
                 if isinstance(error, ApiError) and error.status == 403:
-                    kind.forbidden(self._scope, self._watch.synced)
-                self._say(replace(self._watch, live=False, error=error))
+                    kind.forbidden(self._scope, known.synced)
+                self._watch = replace(known, live=False, error=error)
             case Interrupted() | Bookmark():
                 pass
 
@@ -69,11 +71,7 @@ class Follower(Generic[R]):
         key = key_of(resource.metadata)
         if key in self._watch.undecodable:
             rest = {other: problem for other, problem in self._watch.undecodable.items() if other != key}
-            self._say(replace(self._watch, undecodable=rest))
-
-    def _say(self, watch: Watch) -> None:
-        self._watch = watch
-        self._report(self._kind.name, self._scope, watch)
+            self._watch = replace(self._watch, undecodable=rest)
 
 
 async def follow(
@@ -81,8 +79,11 @@ async def follow(
 ) -> None:
     """The whole cluster; while that is forbidden, each of the credential's namespaces by itself. For ever."""
     while True:
+        report(kind.name, None, Watch())
         whole = Follower(kind, None, client=client, report=report, timing=timing)
         await whole.run(while_allowed=bool(namespaces))
+        for scope in namespaces:
+            report(kind.name, scope, Watch())
         async with asyncio.TaskGroup() as scopes:
             tasks = [
                 scopes.create_task(

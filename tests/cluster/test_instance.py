@@ -314,6 +314,23 @@ async def test_a_limited_credential_watches_its_namespaces(simulated_cluster: Si
         await seen(found.store, has("ml-team/llama"))
 
 
+async def test_what_a_limited_credential_may_not_read_is_asked_for_quietly(
+    simulated_cluster: SimulatedCluster,
+) -> None:
+    token = simulated_cluster.tokens.issue(namespaces=frozenset({"ml-team"}))
+    limited = credential(simulated_cluster.kubeconfig(token=token, namespaces=["ml-team"]))
+    async with watched(limited) as found:
+        await seen(found.store, CONNECTED)
+        asked = simulated_cluster.faults.inject(Slow(delay=0, resource="namespaces"))
+
+        async def asked_thrice() -> bool:
+            return asked.strikes >= 3
+
+        await until(asked_thrice)
+        assert {state.status for state in found.states} == {"CONNECTING", "CONNECTED"}
+        assert _never_stale(found)
+
+
 async def test_a_namespace_that_it_may_not_read_is_named(simulated_cluster: SimulatedCluster) -> None:
     simulated_cluster.apply(model_deployment("llama"))
     token = simulated_cluster.tokens.issue(namespaces=frozenset({"ml-team"}))
