@@ -5,6 +5,7 @@ import pytest
 pytest_plugins = [
     "tests.support.databases",
     "tests.support.browser",
+    "tests.support.demo",
     "tests.support.envtest_fixtures",
     "tests.support.simulation",
 ]

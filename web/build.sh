@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Builds the hub's pages into hub/static/, unless they are newer than their sources.
+# Builds the hub's pages into hub/static/, unless they are newer than their sources; `build.sh check` checks types.
 # Node is the machine's if it is new enough, else the one from requirements-node.txt in .venv.
 set -euo pipefail
 cd "$(dirname "$0")"
+task=${1:-build}
 page=../hub/static/graphiql.html
 python=../.venv/bin/python
 
-if [[ -f $page && -z $(find . -path ./node_modules -prune -o -type f -newer "$page" -print) ]]; then
+if [[ $task == build && -f $page && -z $(find . -path ./node_modules -prune -o -type f -newer "$page" -print) ]]; then
   exit 0
 fi
 
@@ -27,4 +28,4 @@ fi
 if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
   "${npm[@]}" ci --no-progress --loglevel=error
 fi
-"${npm[@]}" run --silent build
+"${npm[@]}" run --silent "$task"

@@ -1,8 +1,8 @@
 import { useEffect, useState } from "react";
 import { fetchViewer, signOut, type Grant, type Viewer } from "../session";
 
-/** Who explores, and what they may do where. */
-export function SessionBar() {
+/** Who explores, and what they may do where. `signedOut`: the hub has answered that it knows nobody here. */
+export function SessionBar({ signedOut }: { signedOut: boolean }) {
   const [viewer, setViewer] = useState<Viewer | null>();
   const [problem, setProblem] = useState<string>();
 
@@ -16,17 +16,18 @@ export function SessionBar() {
       <h1>AI Runway Hub</h1>
       <div className="person">
         {problem !== undefined && <span role="alert">{problem}</span>}
-        {viewer === null && <SignedOut />}
-        {viewer && <SignedIn viewer={viewer} onProblem={setProblem} />}
+        {viewer === null && <SignedOut why="Sign in to see your clusters." />}
+        {viewer && signedOut && <SignedOut why="Your session has ended." />}
+        {viewer && !signedOut && <SignedIn viewer={viewer} onProblem={setProblem} />}
       </div>
     </header>
   );
 }
 
-function SignedOut() {
+function SignedOut({ why }: { why: string }) {
   return (
     <>
-      <span>Sign in to see your clusters.</span>
+      <span role="status">{why}</span>
       <a className="action primary" href="/login?returnTo=/graphql">
         Sign in
       </a>

@@ -1,7 +1,7 @@
 /** How the explorer reaches the hub: queries and mutations by HTTP, subscriptions by WebSocket. */
 
 import type { Fetcher, FetcherParams, Observable } from "@graphiql/toolkit";
-import { getOperationAST } from "graphql";
+import { getOperationAST, parse, type OperationDefinitionNode } from "graphql";
 import {
   createClient,
   type ExecutionResult,
@@ -14,11 +14,37 @@ const ENDPOINT = "/graphql";
 
 type Headers = Readonly<Record<string, string>>;
 
-export const fetcher: Fetcher = (params, options) => {
-  const headers = options?.headers ?? {};
-  const operation = options?.documentAST && getOperationAST(options.documentAST, params.operationName);
-  return operation?.operation === "subscription" ? subscription(params, headers) : post(params, headers);
-};
+/** `onSignedOut` is called when the hub no longer knows the person by their cookie. */
+export function createFetcher(onSignedOut: () => void): Fetcher {
+  return async (asked, options) => {
+    const headers = lowerCased(options?.headers ?? {});
+    const operation = chosen(asked);
+    const params = { ...asked, operationName: operation?.name?.value ?? null };
+    if (operation?.operation === "subscription") return subscription(params, headers);
+    const result = await post(params, headers);
+    const unknown = result.errors?.some((error) => error.extensions?.["code"] === "UNAUTHENTICATED");
+    if (unknown && !("authorization" in headers)) onSignedOut();
+    return result;
+  };
+}
+
+/**
+ * The operation to run. GraphiQL learns a little late what another tab holds: its operation name, and the
+ * document in the fetcher's options, may still be those of the tab before.
+ */
+function chosen({ query, operationName }: FetcherParams): OperationDefinitionNode | null {
+  try {
+    const document = parse(query);
+    return getOperationAST(document, operationName) ?? getOperationAST(document) ?? null;
+  } catch {
+    return null; // The hub says what is wrong with it.
+  }
+}
+
+/** Header names are written in any case; the hub looks for `authorization` in connection_init. */
+function lowerCased(headers: Headers): Headers {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
 
 async function post(params: FetcherParams, headers: Headers): Promise<ExecutionResult> {
   const response = await fetch(ENDPOINT, {
@@ -38,7 +64,7 @@ async function post(params: FetcherParams, headers: Headers): Promise<ExecutionR
 function subscription(params: FetcherParams, headers: Headers): Observable<ExecutionResult> {
   const url = new URL(ENDPOINT, location.href);
   url.protocol = url.protocol.replace("http", "ws");
-  const client = createClient({ url: url.href, connectionParams: lowerCased(headers) });
+  const client = createClient({ url: url.href, connectionParams: headers });
   const subscribe = (sink: Sink<FormattedExecutionResult>) => ({
     unsubscribe: client.subscribe(params as SubscribePayload, {
       ...sink,
@@ -50,9 +76,4 @@ function subscription(params: FetcherParams, headers: Headers): Observable<Execu
 
 function closed({ code, reason }: CloseEvent): Error {
   return new Error(`The hub closed the connection: ${code} ${reason}`.trimEnd());
-}
-
-/** Header names are written in any case; the hub looks for `authorization` in connection_init. */
-function lowerCased(headers: Headers): Headers {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
