@@ -195,6 +195,7 @@ async def test_compaction_makes_old_versions_gone(fresh_api_server: ApiServer) -
     version = first["metadata"]["resourceVersion"]
     await kubectl.post(deployments("default"), model_deployment("second"))
     (added,) = await kubectl.watch(deployments(), resourceVersion=version)
+    await kubectl.delete(deployments("default", "second"))
 
     revision = await fresh_api_server.compact()
     (gone,) = await kubectl.watch(deployments(), resourceVersion=version)
