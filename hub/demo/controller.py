@@ -14,6 +14,7 @@ from hub.demo.recorder import EventRecorder
 from hub.demo.reports import accepted, pods_of, provider_of, reported
 from hub.demo.resources import PODS, Resource
 from hub.demo.schemas import at
+from hub.demo.status import StatusError
 
 
 class Life(msgspec.Struct):
@@ -72,7 +73,10 @@ class Controller:
             elif owner:
                 self._remove_pod(pod)
         for uid, deployment in deployments.items():
-            self._reconcile(deployment, pods[uid], now)
+            try:
+                self._reconcile(deployment, pods[uid], now)
+            except StatusError as refused:  # such as a name that is too long for its pods
+                self._patch(deployment, {"status": {"message": refused.message}})
         self._seen = {uid: since for uid, since in self._seen.items() if uid in deployments}
         self._scheduler.shrink()
 

@@ -171,7 +171,8 @@ class Registry:
                     self._store.commit(resource, "DELETED", stored.read())
 
     def _new_metadata(self, resource: Resource, namespace: str, body: Json) -> Json:
-        metadata: Json = body.setdefault("metadata", {})
+        metadata: Json = {key: value for key, value in body.get("metadata", {}).items() if value is not None}
+        body["metadata"] = metadata
         if metadata.setdefault("namespace", namespace) != namespace:
             raise status.bad_request(
                 "the namespace of the provided object does not match the namespace sent on the request"
@@ -207,6 +208,8 @@ class Registry:
         if not resource.custom:
             body.setdefault("apiVersion", resource.api_version)
             body.setdefault("kind", resource.kind)
+        if not isinstance(body.get("metadata", {}), dict):
+            raise status.bad_request("metadata is no object")
         for field, expected in (("apiVersion", resource.api_version), ("kind", resource.kind)):
             if body.get(field) != expected:
                 message = f'Invalid value: "{body.get(field)}": must be {expected}'
@@ -271,7 +274,8 @@ def _merged(before: Json, body: Json, part: Part) -> Json:
     after = dict(body)
     if part is Part.MAIN:
         _set_or_drop(after, "status", before.get("status"))
-    metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
+    metadata = {key: value for key, value in body["metadata"].items() if value is not None}
+    metadata.pop("managedFields", None)
     for field in (*_SYSTEM_FIELDS, "resourceVersion"):
         _set_or_drop(metadata, field, before["metadata"].get(field))
     after["metadata"] = metadata

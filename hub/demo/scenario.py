@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from random import Random
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ from hub.demo.lives import Fate
 from hub.demo.nodes import NodePool, Scheduler
 from hub.demo.objects import Json, Key
 from hub.demo.resources import PODS, model_deployments, provider_configs
+from hub.demo.status import StatusError
 
 PROVIDERS: Mapping[str, Sequence[str]] = {
     "dynamo": ("vllm", "sglang", "trtllm"),
@@ -152,7 +154,8 @@ class Scenario:
     async def _churn(self) -> None:
         while True:
             await asyncio.sleep(self._pace * self._random.uniform(7, 13))
-            self.happen()
+            with suppress(StatusError):  # what it would happen to was deleted by somebody
+                self.happen()
 
     def happen(self) -> None:
         """One thing, to one of the character's own models: nobody else's is ever touched."""

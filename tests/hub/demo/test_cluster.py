@@ -79,3 +79,14 @@ async def test_nothing_is_left_when_it_ends() -> None:
         with pytest.raises((aiohttp.ClientError, ConnectionResetError)):
             await watching.read()
     assert asyncio.all_tasks() == before
+
+
+async def test_history_is_bounded() -> None:
+    cluster = SimulatedCluster(history=10)
+    first = int(cluster.apply(model_deployment("llama"))["metadata"]["resourceVersion"])
+    for replicas in range(1, 31):
+        cluster.patch(MODELS, "ml-team", "llama", {"spec": {"scaling": {"replicas": replicas}}})
+    collection = cluster.registry.served(MODELS)
+    assert len(collection.since(cluster.store.version - 10)) == 10
+    with pytest.raises(StatusError, match="too old resource version"):
+        collection.since(first)

@@ -254,6 +254,11 @@ async def test_another_kind_is_invalid(cluster: ClusterUnderTest) -> None:
     assert causes(refused.value) == [("kind", "FieldValueInvalid")]
 
 
+async def test_nothing_in_metadata_is_null(cluster: ClusterUnderTest) -> None:
+    created = await cluster.create("llama", metadata={"annotations": None, "labels": None})
+    assert not {"annotations", "labels"} & created["metadata"].keys()
+
+
 async def test_an_unknown_field_is_dropped_with_a_warning(cluster: ClusterUnderTest) -> None:
     kubectl, manifest = cluster.kubectl, model_deployment("llama", replicas=2)
     headers = {"Authorization": f"Bearer {kubectl.token}"}

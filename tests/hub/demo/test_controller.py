@@ -193,3 +193,12 @@ def test_a_pod_made_by_hand_is_left_alone() -> None:
     driven.cluster.apply(pod | {"spec": {"containers": []}})
     driven.live(6)
     assert [each["metadata"]["name"] for each in driven.pods()] == ["mine"]
+
+
+def test_a_deployment_that_cannot_have_pods_says_why_and_hinders_nobody() -> None:
+    driven = driver()
+    driven.cluster.apply(model_deployment("a" * 250))
+    driven.cluster.apply(model_deployment("llama"))
+    driven.live(6)
+    assert driven.phases[-1] == "Running"
+    assert "is invalid" in driven.cluster.get(MODELS, "ml-team", "a" * 250)["status"]["message"]
