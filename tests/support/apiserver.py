@@ -16,7 +16,8 @@ from tests.support.kubeconfigs import client_certificate, kubeconfig
 from tests.support.kubectl import Kubectl
 
 UNCACHED_WATCHES = "--watch-cache-sizes=modeldeployments.airunway.ai#0"
-"""With this flag a watch from before a compaction is 410 Gone; else the watch cache hides compactions."""
+"""With this flag a watch or a `continue` token from before a compaction is 410 Gone; else the watch cache
+hides compactions. The last version but one still works: write twice after the version in question."""
 
 ADMIN_TOKEN = "admin-token"
 START_WITHIN = 120.0
