@@ -2,10 +2,9 @@
 
 from collections import OrderedDict
 
+import strawberry
 from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError, parse, specified_rules
 from strawberry.schema.schema import validate_document
-
-from schema.build import Schema
 
 KEPT = 512
 KEPT_LENGTH = 8192
@@ -16,7 +15,7 @@ Checked = DocumentNode | tuple[GraphQLError, ...]
 
 
 class Documents:
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: strawberry.Schema) -> None:
         self._schema = schema
         self._kept: OrderedDict[str, Checked] = OrderedDict()
 

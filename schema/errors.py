@@ -7,6 +7,7 @@ import msgspec
 import structlog
 from graphql import GraphQLError
 
+import auth.errors
 from auth.errors import IdentityUnavailable, Unauthenticated
 from auth.policy import Refusal, RefusalReason
 from cluster.errors import ApiError, ClusterError, InstanceUnavailable, InvalidDraft, Unreachable
@@ -51,10 +52,12 @@ def describe(error: BaseException) -> Problem:
             return _refused(error.refusal)
         case Unauthenticated():
             return Problem("UNAUTHENTICATED", str(error), {"reason": error.reason.value})
-        case NotFound():
+        case NotFound() | auth.errors.NotFound():
             return Problem("NOT_FOUND", "There is no such thing, or you may not see it")
         case BadInput():
             return _bad_input(error)
+        case auth.errors.InvalidRequest():
+            return Problem("BAD_USER_INPUT", str(error), {"fields": []})
         case ClusterError():
             return _of_cluster(error)
         case SlowConsumer():

@@ -55,7 +55,8 @@ class Guard(FieldExtension):
     directive: object
 
     def apply(self, field: StrawberryField) -> None:
-        field.directives = [*field.directives, self.directive]
+        if self.directive not in field.directives:  # every schema that is built applies it anew
+            field.directives = [*field.directives, self.directive]
 
     async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Info, **kwargs: Any) -> Any:
         """The same guard before a resolver that waits."""
@@ -98,7 +99,7 @@ class Requires(Guard):
     def apply(self, field: StrawberryField) -> None:
         super().apply(field)
         arguments = [argument for argument in field.arguments if argument.python_name != "permit"]
-        self._passes_permit = len(arguments) < len(field.arguments)
+        self._passes_permit = self._passes_permit or len(arguments) < len(field.arguments)
         field.arguments = arguments
 
     def resolve(self, next_: Callable[..., Any], source: Any, info: Info, **kwargs: Any) -> Any:

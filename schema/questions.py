@@ -1,6 +1,6 @@
 """A live question: a subscription with its variables, as asked by people with the same rights."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
@@ -15,12 +15,12 @@ from graphql import (
     create_source_event_stream,
     execute_subscription_event,
 )
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from auth.identity import Identity
 from resolvers.streams import Live
 from schema.context import Context
-from schema.errors import format_errors
+from schema.execution import payload, prepare
+from schema.messages import Operation
 
 _JSON = msgspec.json.Encoder()
 
@@ -30,10 +30,8 @@ class Question:
     """What is asked, and how its answers are made."""
 
     schema: strawberry.Schema
-    query: str
     document: DocumentNode
-    operation_name: str | None
-    variables: Mapping[str, Any]
+    operation: Operation
     context: Context
     """The first asker's. Whoever shares an answer has the same rights, and no field behind a stream tells
     more of a person than these."""
@@ -41,18 +39,15 @@ class Question:
     @cached_property
     def key(self) -> Hashable:
         """Equal for all who may share one encoded answer."""
-        identity = self.context.identity
-        variables = msgspec.json.encode(self.variables, order="deterministic")
-        return (self.query, self.operation_name, variables, identity.rights if identity else None)
+        identity, operation = self.context.identity, self.operation
+        variables = msgspec.json.encode(operation.variables or {}, order="deterministic")
+        rights = identity.rights if identity else None
+        return (operation.query, operation.operation_name, variables, rights)
 
     @cached_property
     def executor(self) -> "Executor[Any] | list[GraphQLError]":
-        return StrawberryGraphQLCoreExecutionContext.build(
-            self.schema._schema,
-            self.document,
-            context_value=self.context,
-            raw_variable_values=dict(self.variables),
-            operation_name=self.operation_name,
+        return prepare(
+            schema=self.schema, document=self.document, operation=self.operation, context=self.context
         )
 
     def asked_by(self, identity: Identity) -> "Question":
@@ -76,7 +71,4 @@ class Question:
         result = execute_subscription_event(executor.build_per_event_executor(message))
         if not isinstance(result, ExecutionResult):
             result = await result
-        answer: dict[str, Any] = {"data": result.data}
-        if result.errors:
-            answer["errors"] = format_errors(result.errors, self.context.request_id)
-        return _JSON.encode(answer)
+        return _JSON.encode(payload(result, self.context.request_id))

@@ -5,23 +5,24 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import strawberry
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from graphql import ExecutionResult, OperationType
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.types import ExecutionResult
 
 from auth.authenticator import Authenticator
 from resolvers.services import Services
-from schema.build import Schema
 from schema.context import Context
 from schema.documents import Documents
-from schema.errors import format_errors
+from schema.execution import answer, payload
 from schema.fanout import FanOut
 from schema.hub import Hub
+from schema.messages import Operation
 from schema.rechecks import Connections
 from schema.websocket import Connection
 
@@ -29,16 +30,17 @@ INIT_WITHIN = timedelta(seconds=5)
 """How long a WebSocket may take until its connection_init."""
 
 _JSON = msgspec.json.Encoder()
+_ALLOWED = {"GET": (OperationType.QUERY,), "POST": (OperationType.QUERY, OperationType.MUTATION)}
 
 
 class View(GraphQL[Context, None]):
     graphql_transport_ws_handler_class = Connection
-    schema: Schema
+    schema: strawberry.Schema
 
     def __init__(
         self,
         *,
-        schema: Schema,
+        schema: strawberry.Schema,
         services: Services,
         hub: Hub,
         authenticator: Authenticator,
@@ -77,6 +79,24 @@ class View(GraphQL[Context, None]):
             raise HTTPException(406, "Answers are application/json; subscriptions go over WebSocket")
         return data
 
+    async def execute_single(  # type: ignore[override]
+        self,
+        *,
+        request_adapter: AsyncHTTPRequestAdapter,
+        context: Context,
+        request_data: GraphQLRequestData,
+        **_: object,
+    ) -> ExecutionResult:
+        if not request_data.query:
+            raise HTTPException(400, "The request has no query")
+        return await answer(
+            schema=self.schema,
+            document=self.documents.check(request_data.query),
+            operation=Operation(request_data.query, request_data.variables, request_data.operation_name),
+            context=context,
+            allowed=_ALLOWED[request_adapter.method],
+        )
+
     def parse_json(self, data: str | bytes) -> Any:
         try:
             parsed = super().parse_json(data)
@@ -99,11 +119,10 @@ class View(GraphQL[Context, None]):
     async def render_graphql_ide(self, request: Request) -> Response:
         return await self._explorer(request)
 
-    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
-        response: dict[str, Any] = {"data": result.data}
-        if result.errors:
-            response["errors"] = format_errors(result.errors, request.scope["state"]["request_id"])
-        return response  # type: ignore[return-value]
+    async def process_result(  # type: ignore[override]
+        self, request: Request, result: ExecutionResult
+    ) -> GraphQLHTTPResponse:
+        return payload(result, request.scope["state"]["request_id"])  # type: ignore[return-value]
 
     def encode_json(self, data: object) -> str:
         return _JSON.encode(data).decode()

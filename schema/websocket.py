@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from graphql import DocumentNode, GraphQLError, OperationType, get_operation_ast
+from graphql import GraphQLError, OperationType
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from auth.errors import AuthError, IdentityUnavailable, Reason, Unauthenticated
@@ -18,6 +18,7 @@ from auth.identity import Identity
 from auth.tokens import is_access_token
 from schema.context import Context
 from schema.errors import StreamEnded, format_error, format_errors
+from schema.execution import answer, chosen, payload
 from schema.fanout import Subscriber
 from schema.frames import frame
 from schema.messages import ClientMessage, Complete, ConnectionInit, Operation, Ping, Subscribe
@@ -139,44 +140,29 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
             return
         context = replace(self.context, identity=identity)
         document = self.view.documents.check(operation.query)
-        if isinstance(document, tuple):
-            await self._fail(operation_id, document)
-            return
-        definition = get_operation_ast(document, operation.operation_name)
-        if definition is None:
-            unclear = GraphQLError("Name one of the document's operations in operationName")
-            await self._fail(operation_id, [unclear])
-        elif definition.operation is OperationType.SUBSCRIPTION:
-            await self._follow(operation_id, operation, document, context)
+        found = chosen(document, operation)
+        if isinstance(found, list):
+            await self._fail(operation_id, found)
+        elif found[1].operation is OperationType.SUBSCRIPTION:
+            await self._follow(operation_id, Question(self.view.schema, found[0], operation, context))
         else:
             await self._answer(operation_id, operation, context)
 
     async def _answer(self, operation_id: str, operation: Operation, context: Context) -> None:
         """Execute a query or a mutation."""
-        result = await self.schema.execute(
-            operation.query,
-            variable_values=operation.variables,
-            operation_name=operation.operation_name,
-            context_value=context,
+        result = await answer(
+            schema=self.view.schema,
+            document=self.view.documents.check(operation.query),
+            operation=operation,
+            context=context,
+            allowed=(OperationType.QUERY, OperationType.MUTATION),
         )
-        payload: dict[str, Any] = {"data": result.data}
-        if result.errors:
-            payload["errors"] = format_errors(result.errors, context.request_id)
-        await self._send({"id": operation_id, "type": "next", "payload": payload})
+        told = payload(result, context.request_id)
+        await self._send({"id": operation_id, "type": "next", "payload": told})
         await self._send({"id": operation_id, "type": "complete"})
 
-    async def _follow(
-        self, operation_id: str, operation: Operation, document: DocumentNode, context: Context
-    ) -> None:
+    async def _follow(self, operation_id: str, question: Question) -> None:
         """Hand a subscription to the fan-out."""
-        question = Question(
-            schema=self.view.schema,
-            query=operation.query,
-            document=document,
-            operation_name=operation.operation_name,
-            variables=operation.variables or {},
-            context=context,
-        )
         live = await question.ask()
         if isinstance(live, list):
             await self._fail(operation_id, live)

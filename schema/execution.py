@@ -1,0 +1,81 @@
+"""From a request to its answer: one way for HTTP and WebSocket, queries, mutations and subscriptions."""
+
+from collections.abc import Collection
+from typing import Any, cast
+
+import strawberry
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    Executor,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    execute_root_selection_set,
+    get_operation_ast,
+)
+from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from schema.context import Context
+from schema.documents import Checked
+from schema.errors import format_errors
+from schema.messages import Operation
+
+Errors = list[GraphQLError]
+
+
+def chosen(
+    document: Checked, operation: Operation, *, allowed: Collection[OperationType] = tuple(OperationType)
+) -> tuple[DocumentNode, OperationDefinitionNode] | Errors:
+    """The document's operation that is asked for, or why there is none to execute."""
+    if isinstance(document, tuple):
+        return list(document)
+    definition = get_operation_ast(document, operation.operation_name)
+    if definition is None:
+        return [GraphQLError("Name one of the document's operations in operationName")]
+    if definition.operation not in allowed:
+        kind = definition.operation.value
+        advice = ": open a WebSocket to this address" if kind == "subscription" else ""
+        return [GraphQLError(f"A {kind} can't be sent like this{advice}")]
+    return document, definition
+
+
+def prepare(
+    *, schema: strawberry.Schema, document: DocumentNode, operation: Operation, context: Context
+) -> Executor[Any] | Errors:
+    """An executor of the operation, or what is wrong with its variables."""
+    return StrawberryGraphQLCoreExecutionContext.build(
+        schema._schema,
+        document,
+        context_value=context,
+        raw_variable_values=dict(operation.variables or {}),
+        operation_name=operation.operation_name,
+        is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type] # it is a guard, typed as a bool
+    )
+
+
+async def answer(
+    *,
+    schema: strawberry.Schema,
+    document: Checked,
+    operation: Operation,
+    context: Context,
+    allowed: Collection[OperationType],
+) -> ExecutionResult:
+    """Execute a query or a mutation."""
+    found = chosen(document, operation, allowed=allowed)
+    if isinstance(found, list):
+        return ExecutionResult(None, found)
+    executor = prepare(schema=schema, document=found[0], operation=operation, context=context)
+    if isinstance(executor, list):
+        return ExecutionResult(None, executor)
+    result = execute_root_selection_set(executor)
+    return cast("ExecutionResult", await result if executor.is_awaitable(result) else result)
+
+
+def payload(result: ExecutionResult, request_id: str) -> dict[str, Any]:
+    """The result as clients get it."""
+    if result.errors:
+        return {"data": result.data, "errors": format_errors(result.errors, request_id)}
+    return {"data": result.data}
