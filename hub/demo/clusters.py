@@ -96,10 +96,10 @@ PROD_WEST = Character(
 )
 """Crash loops, images that can't be pulled, and a model that is too large for its nodes."""
 
-EDGE_LAB = Character(
-    name="edge-lab",
+RETAIL_EDGE = Character(
+    name="retail-edge",
     group="kubeairunway.ai",
-    pools=(NodePool("edge-lab-l4", count=2, gpus=2, product="NVIDIA-L4"),),
+    pools=(NodePool("retail-edge-l4", count=2, gpus=2, product="NVIDIA-L4"),),
     models=(
         Model(
             name="llama-3-2-3b",
@@ -117,7 +117,7 @@ EDGE_LAB = Character(
 )
 """Goes away and comes back, and still has the older API group."""
 
-CHARACTERS = (PROD_EAST, PROD_WEST, EDGE_LAB)
+CHARACTERS = (PROD_EAST, PROD_WEST, RETAIL_EDGE)
 
 
 @asynccontextmanager
@@ -139,8 +139,15 @@ async def demo_clusters(
         yield clusters
 
 
+def _empty(directory: Path) -> None:
+    """An earlier start's files would name clusters that are gone."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for left in directory.glob("*.kubeconfig"):
+        left.unlink()
+
+
 async def write_kubeconfigs(clusters: Sequence[SimulatedCluster], directory: Path) -> None:
-    """`NAME.kubeconfig` for each cluster, into a directory that is made if need be."""
-    await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+    """`NAME.kubeconfig` for each cluster, into a directory that then holds no other."""
+    await asyncio.to_thread(_empty, directory)
     for cluster in clusters:
         await asyncio.to_thread(cluster.write_kubeconfig, directory / f"{cluster.name}.kubeconfig")
