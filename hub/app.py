@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 from auth.authenticator import Authenticator
@@ -18,6 +19,7 @@ from hub.auth_routes import auth_routes
 from hub.health_routes import health_routes
 from hub.middleware import middleware
 from hub.pages import explorer, page_routes
+from hub.responses import on_error, on_http_exception
 from hub.settings import Settings
 from models.database import Database, open_database
 from resolvers.instances import Registry
@@ -87,6 +89,7 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
             *page_routes(),
         ],
         middleware=middleware(http=settings.http, authenticator=authenticator, database=database),
+        exception_handlers={HTTPException: on_http_exception, Exception: on_error},
     )
     directory = CredentialDirectory(settings.credentials.path, exec_allow=settings.credentials.exec_allow)
     return _Parts(app, view, authenticator, directory, manager, registry)

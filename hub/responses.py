@@ -1,13 +1,16 @@
 """Errors outside GraphQL's own execution, in the shape that the path's clients expect."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Scope, Send
 
-from hub.paths import is_graphql
-from schema.errors import Problem
+from hub.paths import is_api, is_graphql
+from schema.errors import Problem, describe
 
 STATUS = {
     "BAD_USER_INPUT": 400,
@@ -36,6 +39,23 @@ def problem_response(
     fields = problem.extras.get("fields", [])
     error = {"code": problem.code, "message": problem.message, "fields": fields, "requestId": request_id}
     return JSONResponse({"error": error}, status, headers)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """No such route, or not by this method."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if not (is_api(request.scope) or is_graphql(request.scope)):
+        return PlainTextResponse("There is no page here; the explorer is at /graphql\n", status)
+    code = "NOT_FOUND" if status == 404 else "BAD_USER_INPUT"
+    return problem_response(request.scope, Problem(code, HTTPStatus(status).phrase), status=status)
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """What no handler expected: masked, logged, and found again by its id."""
+    problem = describe(error)
+    # Starlette answers these from outside of all middleware, so the header is ours to set.
+    headers = {"X-Request-Id": request.scope["state"]["request_id"]}
+    return problem_response(request.scope, problem, status=STATUS.get(problem.code, 500), headers=headers)
 
 
 def adding_header(send: Send, name: str, value: str) -> Send:
