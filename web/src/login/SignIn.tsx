@@ -101,6 +101,9 @@ function DemoUsers({ users, returnTo, onProblem }: DemoUsersProps) {
   );
 }
 
+const TOKEN_COMMANDS = `python -m hub users grant github:1001 --role viewer
+python -m hub token create github:1001 --name laptop`;
+
 function NoProvider() {
   return (
     <section>
@@ -110,7 +113,7 @@ function NoProvider() {
         makes one on its command line:
       </p>
       <pre tabIndex={0}>
-        <code>python -m hub token create</code>
+        <code>{TOKEN_COMMANDS}</code>
       </pre>
       <p>
         Send it as <code>Authorization: Bearer …</code>; in the <a href="/graphql">explorer</a>, as a request
