@@ -1,5 +1,6 @@
 """The real API server of the tests: what they rely on it for. Slow: each cluster takes 5 s to come and go."""
 
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -8,6 +9,7 @@ import yaml
 
 from tests.support.apiserver import UNCACHED_WATCHES, ApiServer
 from tests.support.kubectl import API_GROUPS, Refused, deployments, model_deployment
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.envtest
 
@@ -215,6 +217,7 @@ async def test_restart_keeps_data_address_and_trust(fresh_api_server: ApiServer)
     with pytest.raises(aiohttp.ClientConnectorError):
         await kubectl.get("/version")
     await fresh_api_server.restart()
+    await until(partial(account.answers, deployments("default")))
 
     assert (fresh_api_server.url, fresh_api_server.kubeconfig()) == (url, before)
     assert (await account.get(deployments("default", "qwen")))["metadata"] == created["metadata"]

@@ -1,5 +1,6 @@
 """Acting on a cluster behind the hub's back, as a person with kubectl would: raw HTTP, plain dicts."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ HUB_RULES: Sequence[Json] = (
     {"apiGroups": [""], "resources": ["pods", "pods/log", "events"], "verbs": ["get", "list", "watch"]},
 )
 """What the hub needs within a namespace."""
+
+MOST_TRIES = 100
 
 
 class Refused(Exception):
@@ -73,17 +76,25 @@ class Kubectl:
         body: Json | None = None,
         content_type: str = "application/json",
     ) -> str:
-        """The text of the answer, a watch's when it has ended. Raises Refused."""
+        """The text of the answer, a watch's when it has ended. Raises Refused.
+
+        Asks again when it is 429, as kubectl does: a CRD's storage isn't there at once, nor after a restart.
+        """
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type}
         data = None if body is None else json.dumps(body)
-        url = self.url + path
-        async with self.session.request(method, url, data=data, headers=headers, params=params) as answer:
-            text = await answer.text()
-            if answer.status >= 400:
-                # Not every refusal is a Status: an unknown group is a 404 in plain text.
-                is_status = answer.content_type == "application/json"
-                raise Refused(answer.status, json.loads(text) if is_status else {"message": text})
-            return text
+        for _ in range(MOST_TRIES):
+            async with self.session.request(
+                method, self.url + path, data=data, headers=headers, params=params
+            ) as answer:
+                text = await answer.text()
+            if answer.status != 429:
+                break
+            await asyncio.sleep(0.1)
+        if answer.status >= 400:
+            # Not every refusal is a Status: an unknown group is a 404 in plain text.
+            is_status = answer.content_type == "application/json"
+            raise Refused(answer.status, json.loads(text) if is_status else {"message": text})
+        return text
 
     async def get(self, path: str, **params: str) -> Json:
         return _parsed(await self.request("GET", path, params=params))
@@ -99,6 +110,14 @@ class Kubectl:
     async def delete(self, path: str, **params: str) -> Json:
         """A pod that is bound to a node goes only with gracePeriodSeconds="0": there is no kubelet."""
         return _parsed(await self.request("DELETE", path, params=params))
+
+    async def answers(self, path: str, status: int = 200) -> bool:
+        """Whether a GET has this status now; to wait for."""
+        try:
+            await self.get(path)
+        except Refused as refusal:
+            return refusal.status == status
+        return status == 200
 
     async def watch(self, path: str, *, seconds: int = 1, **params: str) -> list[Json]:
         """The events of a watch that lasts so long."""
@@ -136,15 +155,15 @@ class Kubectl:
         """Installs a group's CRDs and returns once their objects can be listed."""
         for crd in _crds(group):
             await self.post(CRDS, crd)
-            await until(partial(self._answers, _objects(crd), 200))  # first 404, then 429 with Retry-After
+            await until(partial(self.answers, _objects(crd)))
 
     async def delete_crds(self, group: str = "airunway.ai") -> None:
         """Deletes a group's CRDs with all their objects and returns once they are gone."""
         for crd in _crds(group):
             path = f"{CRDS}/{crd['metadata']['name']}"
             await self.delete(path)
-            await until(partial(self._answers, path, 404))
-            await until(partial(self._answers, _objects(crd), 404))
+            await until(partial(self.answers, path, 404))
+            await until(partial(self.answers, _objects(crd), 404))
 
     async def limited_token(
         self, *namespaces: str, rules: Sequence[Json] = HUB_RULES, seconds: int = 3600
@@ -170,13 +189,6 @@ class Kubectl:
         await self.post(
             f"{rbac}/rolebindings", {"metadata": metadata, "subjects": [subject], "roleRef": role}
         )
-
-    async def _answers(self, path: str, status: int) -> bool:
-        try:
-            await self.get(path)
-        except Refused as refusal:
-            return refusal.status == status
-        return status == 200
 
 
 def _objects(crd: Json) -> str:
