@@ -52,6 +52,7 @@ async def running_hub(settings: Settings, *, timing: Timing | None = None) -> As
                 finally:
                     for task in endless:
                         task.cancel()
+                    await hub.scans.close()
 
 
 @dataclass(frozen=True)
@@ -62,18 +63,20 @@ class _Parts:
     directory: CredentialDirectory
     manager: InstanceManager
     registry: Registry
+    scans: Scans
 
 
 def _assemble(settings: Settings, database: Database, timing: Timing | None) -> _Parts:
     sessions = SessionTokens(keys=settings.auth.key_ring())
     authenticator = Authenticator(sessions=sessions, administrators=settings.auth.administrators)
     manager, registry = InstanceManager(timing=timing), Registry()
+    scans = Scans(manager)
     view = View(
         schema=build_schema(),
         services=Services(
             fleet=manager,
             registry=registry,
-            scans=Scans(manager),
+            scans=scans,
             administrators=settings.auth.administrators,
         ),
         hub=Hub(version=_version(), mode=HubMode.DEMO if settings.demo else HubMode.HUB, auth_providers=[]),
@@ -92,7 +95,7 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         exception_handlers={HTTPException: on_http_exception, Exception: on_error},
     )
     directory = CredentialDirectory(settings.credentials.path, exec_allow=settings.credentials.exec_allow)
-    return _Parts(app, view, authenticator, directory, manager, registry)
+    return _Parts(app, view, authenticator, directory, manager, registry, scans)
 
 
 def _start(hub: _Parts, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
