@@ -58,29 +58,12 @@ def hub_settings(folder: Path, *, database: DatabaseUrl | None = None, demo: boo
 
 
 @dataclass(frozen=True)
-class HubUnderTest:
-    running: RunningHub
+class HubClient:
+    """Asking a hub on loopback, wherever it runs."""
+
     port: int
     credentials: Path
     http: httpx2.AsyncClient
-
-    async def token(
-        self,
-        name: str,
-        role: Role | None = None,
-        scope: Scope = EVERYWHERE,
-        *,
-        limits: TokenLimits | None = None,
-    ) -> str:
-        """An access token of a person with this one grant, or none."""
-        with self.running.database.entered():
-            user_id = await ensure_user(Person(Provider.DEMO, name))
-            if role is not None:
-                await grant_role(user_id, role, scope, granted_by=None)
-            _, minted = await create_token(
-                user_id, name="test", limits=limits or TokenLimits(), expires_at=None, now=datetime.now(UTC)
-            )
-        return minted.secret
 
     async def ask(
         self, token: str | None, query: str, variables: Mapping[str, Any] | None = None
@@ -122,24 +105,57 @@ class GraphqlSocket:
     async def send(self, **message: Any) -> None:
         await self.raw.send(json.dumps(message))
 
-    async def receive(self, *, within: float = 5.0) -> dict[str, Any]:
+    async def receive(self, *, within: float = 10.0) -> dict[str, Any]:
         async with asyncio.timeout(within):
             message: dict[str, Any] = json.loads(await self.raw.recv())
             return message
 
     async def subscribe(
-        self, query: str, variables: Mapping[str, Any] | None = None, *, id: str = "1"
+        self, query: str, variables: Mapping[str, Any] | None = None, *, operation: str = "1"
     ) -> Self:
-        await self.send(type="subscribe", id=id, payload={"query": query, "variables": dict(variables or {})})
+        payload = {"query": query, "variables": dict(variables or {})}
+        await self.send(type="subscribe", id=operation, payload=payload)
         return self
 
-    async def next(self, *, within: float = 5.0) -> Any:
+    async def next(self, *, within: float = 10.0) -> Any:
         """The root field's value in the next message."""
+        return (await self.next_of_any(within=within))[1]
+
+    async def next_of_any(self, *, within: float = 10.0) -> tuple[str, Any]:
+        """The next message's operation, and its root field's value."""
         message = await self.receive(within=within)
         assert message["type"] == "next", message
         assert "errors" not in message["payload"], message
         (value,) = message["payload"]["data"].values()
-        return value
+        return message["id"], value
+
+    async def is_quiet(self) -> None:
+        """Nothing is on its way to us but the answer to a ping."""
+        await self.send(type="ping")
+        assert await self.receive() == {"type": "pong"}
+
+
+@dataclass(frozen=True)
+class HubUnderTest(HubClient):
+    running: RunningHub
+
+    async def token(
+        self,
+        name: str,
+        role: Role | None = None,
+        scope: Scope = EVERYWHERE,
+        *,
+        limits: TokenLimits | None = None,
+    ) -> str:
+        """An access token of a person with this one grant, or none."""
+        with self.running.database.entered():
+            user_id = await ensure_user(Person(Provider.DEMO, name))
+            if role is not None:
+                await grant_role(user_id, role, scope, granted_by=None)
+            _, minted = await create_token(
+                user_id, name="test", limits=limits or TokenLimits(), expires_at=None, now=datetime.now(UTC)
+            )
+        return minted.secret
 
 
 @asynccontextmanager
@@ -158,6 +174,6 @@ async def running(
             await started.wait()
             async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
                 try:
-                    yield HubUnderTest(hub, port, settings.credentials.path, http)
+                    yield HubUnderTest(port, settings.credentials.path, http, hub)
                 finally:
                     server.should_exit = True
