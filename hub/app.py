@@ -53,6 +53,7 @@ async def running_hub(settings: Settings, *, timing: Timing | None = None) -> As
                     for task in endless:
                         task.cancel()
                     await hub.scans.close()
+                    await hub.authenticator.record_usage()
 
 
 @dataclass(frozen=True)
