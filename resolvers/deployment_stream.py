@@ -1,14 +1,14 @@
 """The reader behind `deploymentEvents` and `deploymentChanges`."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from copy import copy
 from typing import Self
 
 from auth.policy import Permit
 from cluster.errors import FellBehind
 from cluster.feed import Fleet, InstanceFeed
-from cluster.types import Change, Deployment
+from cluster.types import Deployment
 from resolvers import places
 from resolvers.errors import SlowConsumer
 from resolvers.filters import DeploymentFilter, predicate
@@ -21,7 +21,7 @@ Key = tuple[str, str]
 class _Shown:
     """How far one instance was read, and what of it was shown."""
 
-    __slots__ = ("deployments", "epoch", "live", "position")
+    __slots__ = ("deployments", "epoch", "live", "position", "unread")
 
     def __init__(self, epoch: str, position: int, *, live: bool | None) -> None:
         self.epoch = epoch
@@ -29,22 +29,28 @@ class _Shown:
         self.live = live
         """Whether SYNCED (true) or STALE (false) was the last word; None before either."""
         self.deployments: dict[Key, Deployment] = {}
+        self.unread: deque[Key] = deque()
+        """What is to be looked at beside the log: it lies before the position, or the permit changed."""
 
     def clone(self) -> "_Shown":
         other = _Shown(self.epoch, self.position, live=self.live)
         other.deployments = self.deployments.copy()
+        other.unread = self.unread.copy()
         return other
 
     def same(self, other: "_Shown") -> bool:
-        return (self.epoch, self.position, self.live) == (
-            other.epoch,
-            other.position,
-            other.live,
-        ) and self.deployments.keys() == other.deployments.keys()
+        return (
+            not (self.unread or other.unread)
+            and (self.epoch, self.position, self.live) == (other.epoch, other.position, other.live)
+            and self.deployments == other.deployments
+        )
 
 
 class DeploymentReader:
-    """Per deployment ADDED, MODIFIED*, DELETED; per instance SYNCED and STALE."""
+    """Per deployment ADDED, MODIFIED*, DELETED; per instance SYNCED and STALE.
+
+    What it has shown is what was given out, never what waits: a changed permit acts on all that follows.
+    """
 
     def __init__(
         self, *, fleet: Fleet, permit: Permit, wanted: DeploymentFilter, include_initial: bool
@@ -53,154 +59,136 @@ class DeploymentReader:
         self._permit = permit
         self._wanted = wanted
         self._matches = predicate(wanted)
-        self._include_initial = include_initial
         self._shown: dict[str, _Shown] = {}
-        self._pending: deque[DeploymentEvent] = deque()
-        """Events of changes that were read, in order, until turns have taken them."""
-        self._before: Permit | None = None
-        """What was allowed until the permit changed, while instances are to be compared for it."""
-        self._resync: set[str] = set()
         if not include_initial:
-            for feed in places.instances(fleet=fleet, permit=permit, wanted=wanted):
+            for feed in self._feeds():
                 self._shown[feed.instance_id] = _Shown(feed.epoch, feed.head, live=feed.state.live)
 
     def clone(self) -> Self:
         other = copy(self)
         other._shown = {key: shown.clone() for key, shown in self._shown.items()}
-        other._pending = self._pending.copy()
-        other._resync = self._resync.copy()
         return other
 
     def same(self, other: object) -> bool:
         return (
             isinstance(other, DeploymentReader)
-            and not (self._pending or other._pending or self._resync or other._resync)
             and self._permit.scopes == other._permit.scopes
+            and self._wanted == other._wanted
             and self._shown.keys() == other._shown.keys()
             and all(shown.same(other._shown[key]) for key, shown in self._shown.items())
         )
 
+    def could_show(self, permit: Permit) -> bool:
+        return places.any_left(permit=permit, wanted=self._wanted)
+
     def change_permit(self, permit: Permit) -> None:
-        self._before = self._before or self._permit
-        self._permit = permit
-        self._resync.update(self._shown)
+        before, self._permit = self._permit, permit
+        for feed in self._feeds():
+            if (shown := self._shown.get(feed.instance_id)) is None:
+                continue  # all of it is news
+            lost = [key for key in shown.deployments if not permit.allows(feed.instance_id, key[0])]
+            won = [
+                (namespace, deployment.name)
+                for namespace in places.namespaces(feed=feed, permit=permit, wanted=self._wanted)
+                if not before.allows(feed.instance_id, namespace)
+                for deployment in feed.by_name(namespace)
+            ]
+            shown.unread.extend(lost + won)
 
     def close(self) -> None:
         self._shown.clear()
-        self._pending.clear()
 
     def drain(self, limit: int = 256) -> Drained[DeploymentEvent]:
-        behind = False
-        if not self._pending:
-            behind = self._read_all(limit)
-        events = [self._pending.popleft() for _ in range(min(limit, len(self._pending)))]
-        return Drained(events, 0 if behind or self._pending else None)
-
-    def _read_all(self, limit: int) -> bool:
-        """Read about `limit` events' worth of every instance; whether there is more to read."""
-        feeds = {
-            feed.instance_id: feed
-            for feed in places.instances(fleet=self._fleet, permit=self._permit, wanted=self._wanted)
-        }
-        for instance_id in self._shown.keys() - feeds.keys():
-            self._pending.extend(self._forget(instance_id))
+        events: list[DeploymentEvent] = []
+        feeds = {feed.instance_id: feed for feed in self._feeds()}
+        caught_up = self._forget_all_but(feeds.keys(), events, limit)
         for feed in feeds.values():
-            if len(self._pending) >= limit:
-                return True
-            self._pending.extend(self._read(feed, limit))
-        self._before = None
-        return any(self._shown[key].position < feed.head for key, feed in feeds.items())
+            # Every instance is read in every turn that has room, so that none waits for another's flood.
+            caught_up &= len(events) < limit and self._read(feed, events, limit)
+        return Drained(events, None if caught_up else 0)
 
-    def _read(self, feed: InstanceFeed, limit: int) -> Iterator[DeploymentEvent]:
+    # ------------------------------------------------------------ one instance
+
+    def _feeds(self) -> Iterator[InstanceFeed]:
+        return places.instances(fleet=self._fleet, permit=self._permit, wanted=self._wanted)
+
+    def _read(self, feed: InstanceFeed, events: list[DeploymentEvent], limit: int) -> bool:
+        """Add what is new on the instance, as long as there is room; whether that was all."""
         shown = self._shown.get(feed.instance_id)
         if shown is None:
-            shown = self._shown[feed.instance_id] = _Shown(feed.epoch, 0, live=None)
-            yield from self._compare(feed, shown)
-        elif shown.epoch != feed.epoch or feed.instance_id in self._resync:
-            yield from self._compare(feed, shown)
-        elif shown.position < feed.head:
-            yield from self._follow(feed, shown, limit)
-        if shown.position == feed.head and shown.live is not feed.state.live:
+            shown = self._shown[feed.instance_id] = _Shown(feed.epoch, feed.head, live=None)
+            self._look_at_all(feed, shown)
+        elif shown.epoch != feed.epoch:
+            self._look_at_all(feed, shown)
+        while shown.unread and len(events) < limit:
+            key = shown.unread.popleft()
+            events += self._turn(feed.instance_id, shown, key, feed.get(*key))
+        if shown.position < feed.head and len(events) < limit:
+            self._follow(feed, shown, events, limit)
+        if shown.unread or shown.position < feed.head:
+            return False
+        if shown.live is not feed.state.live:
             shown.live = feed.state.live
-            yield _marker(feed)
+            events.append(_marker(feed))
+        return True
 
-    def _follow(self, feed: InstanceFeed, shown: _Shown, limit: int) -> Iterator[DeploymentEvent]:
-        """The log's next changes."""
-        try:
-            changes = feed.changes(shown.position, limit)
-        except FellBehind as error:
-            raise SlowConsumer from error
-        for change in changes:
-            shown.position = change.sequence
-            yield from self._change(feed.instance_id, shown, change)
-        if len(changes) < limit:
-            shown.position = feed.head
-
-    def _change(self, instance_id: str, shown: _Shown, change: Change) -> Iterator[DeploymentEvent]:
-        allowed = self._permit.allows(instance_id, change.namespace)
-        matches = allowed and not change.deleted and self._matches(change.deployment)
-        key = (change.namespace, change.name)
-        yield from self._turn(
-            shown, key, change.deployment if matches else None, last=change.deployment if allowed else None
-        )
-
-    def _compare(self, feed: InstanceFeed, shown: _Shown) -> Iterator[DeploymentEvent]:
-        """All that the instance holds now against all that was shown of it."""
-        self._resync.discard(feed.instance_id)
+    def _look_at_all(self, feed: InstanceFeed, shown: _Shown) -> None:
+        """Note all differences between what the instance holds now and what was shown of it."""
         shown.epoch, shown.position = feed.epoch, feed.head
         current = {
-            (deployment.namespace, deployment.name): deployment
+            (namespace, deployment.name): deployment
             for namespace in places.namespaces(feed=feed, permit=self._permit, wanted=self._wanted)
             for deployment in feed.by_name(namespace)
             if self._matches(deployment)
         }
-        for key in shown.deployments.keys() - current.keys():
-            allowed = self._permit.allows(feed.instance_id, key[0])
-            yield from self._turn(
-                shown, key, None, last=(feed.get(*key) or shown.deployments[key]) if allowed else None
-            )
-        for key, deployment in current.items():
-            before = shown.deployments.get(key)
-            if before is None and self._passed_over(feed.instance_id, key[0]):
-                continue
-            if before is not deployment:
-                yield from self._turn(shown, key, deployment, last=None)
+        shown.unread = deque(key for key in shown.deployments if key not in current)
+        shown.unread.extend(
+            key for key, deployment in current.items() if shown.deployments.get(key) != deployment
+        )
 
-    def _passed_over(self, instance_id: str, namespace: str) -> bool:
-        """Whether what is there unshown was there before, for a reader that wanted no initial state."""
-        before = self._before
-        return not self._include_initial and before is not None and before.allows(instance_id, namespace)
+    def _follow(self, feed: InstanceFeed, shown: _Shown, events: list[DeploymentEvent], limit: int) -> None:
+        """The log's next changes."""
+        room = limit - len(events)
+        try:
+            changes = feed.changes(shown.position, room)
+        except FellBehind as error:
+            raise SlowConsumer from error
+        for change in changes:
+            key = (change.namespace, change.name)
+            events += self._turn(feed.instance_id, shown, key, change.deployment, gone=change.deleted)
+        shown.position = changes[-1].sequence if len(changes) == room else feed.head
 
     def _turn(
-        self, shown: _Shown, key: Key, current: Deployment | None, *, last: Deployment | None
+        self, instance_id: str, shown: _Shown, key: Key, state: Deployment | None, *, gone: bool = False
     ) -> Iterator[DeploymentEvent]:
-        """One deployment from what was shown of it to `current`; `last` goes with a DELETED."""
+        """One deployment, from what was shown of it to its newest state, or its last one if it is gone."""
         before = shown.deployments.get(key)
+        allowed = self._permit.allows(instance_id, key[0])
+        current = state if allowed and not gone and state is not None and self._matches(state) else None
+        if current is before:
+            return
         if before is not None and (current is None or current.uid != before.uid):
             del shown.deployments[key]
-            gone = last if last is None or last.uid == before.uid else before
-            yield DeploymentEvent(
-                EventType.DELETED,
-                before.instance_id,
-                before.id,
-                before if current is not None else gone,
-                now(),
-            )
+            last = state if state is not None and state.uid == before.uid else before
+            yield DeploymentEvent(EventType.DELETED, instance_id, before.id, last if allowed else None, now())
         if current is not None:
-            known = key in shown.deployments
+            kind = EventType.MODIFIED if key in shown.deployments else EventType.ADDED
             shown.deployments[key] = current
-            kind = EventType.MODIFIED if known else EventType.ADDED
-            yield DeploymentEvent(
-                kind, current.instance_id, current.id, current, current.observed_at
-            )
+            yield DeploymentEvent(kind, instance_id, current.id, current, current.observed_at)
 
-    def _forget(self, instance_id: str) -> Iterator[DeploymentEvent]:
-        """The instance went, or may no longer be seen: so does everything that was shown of it."""
-        shown = self._shown.pop(instance_id)
-        self._resync.discard(instance_id)
-        allowed = self._permit.reaches(instance_id)
-        for key, before in list(shown.deployments.items()):
-            yield from self._turn(shown, key, None, last=before if allowed else None)
+    def _forget_all_but(
+        self, instance_ids: Collection[str], events: list[DeploymentEvent], limit: int
+    ) -> bool:
+        """Instances went, or may no longer be seen: so does everything that was shown of them."""
+        for instance_id in [known for known in self._shown if known not in instance_ids]:
+            shown = self._shown[instance_id]
+            while shown.deployments and len(events) < limit:
+                key = next(reversed(shown.deployments))
+                events += self._turn(instance_id, shown, key, None)
+            if shown.deployments:
+                return False
+            del self._shown[instance_id]
+        return True
 
 
 def _marker(feed: InstanceFeed) -> DeploymentEvent:

@@ -29,12 +29,6 @@ class DeploymentFilter(msgspec.Struct, frozen=True):
         """Whether the places decide alone, so that nothing needs to be scanned."""
         return msgspec.structs.replace(self, instance_ids=None, namespaces=None) == DeploymentFilter()
 
-    def covers(self, instance_id: str, namespace: str) -> bool:
-        """Whether the filter leaves this place in."""
-        return (self.instance_ids is None or instance_id in self.instance_ids) and (
-            self.namespaces is None or namespace in self.namespaces
-        )
-
     def without(self, field: str) -> "DeploymentFilter":
         return msgspec.structs.replace(self, **{field: None})
 

@@ -67,6 +67,9 @@ class InstanceReader:
             == {key: (seen.view, seen.counts) for key, seen in other._seen.items()}
         )
 
+    def could_show(self, permit: Permit) -> bool:
+        return bool(permit.scopes)
+
     def change_permit(self, permit: Permit) -> None:
         self._permit = permit
 

@@ -35,6 +35,26 @@ def shelves(*, fleet: Fleet, permit: Permit, wanted: DeploymentFilter) -> Iterat
             yield feed, namespace
 
 
+def any_left(*, permit: Permit, wanted: DeploymentFilter) -> bool:
+    """Whether the permit allows any of the places that the filter names."""
+    if wanted.ids is not None and not any(_allows(permit, deployment_id) for deployment_id in wanted.ids):
+        return False
+    return any(
+        (scope.instance_id is None or wanted.instance_ids is None or scope.instance_id in wanted.instance_ids)
+        and (
+            scope.namespaces is None
+            or wanted.namespaces is None
+            or not set(scope.namespaces).isdisjoint(wanted.namespaces)
+        )
+        for scope in permit.scopes
+    )
+
+
+def _allows(permit: Permit, deployment_id: str) -> bool:
+    instance_id, _, rest = deployment_id.partition("/")
+    return permit.allows(instance_id, rest.partition("/")[0])
+
+
 def in_detail(permit: Permit) -> bool:
     """Whether reasons may name addresses, files and accounts: to those who manage instances (API.md)."""
     return bool(narrow(permit.identity, Permission.MANAGE_INSTANCES).scopes)

@@ -64,6 +64,10 @@ class Reader(Protocol[E]):
         """Whether the two, asked from now on, will always give the same."""
         ...
 
+    def could_show(self, permit: Permit) -> bool:
+        """Whether it could show anything, now or later, to somebody with this permit."""
+        ...
+
     def change_permit(self, permit: Permit) -> None:
         """From the next turn on, show what this permit allows."""
         ...

@@ -45,6 +45,9 @@ class SummaryReader:
             and self._told.same(other._told)
         )
 
+    def could_show(self, permit: Permit) -> bool:
+        return bool(permit.scopes)  # facets look beyond the filter's places
+
     def change_permit(self, permit: Permit) -> None:
         self.close()
         self._permit, self._counted = permit, None

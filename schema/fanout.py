@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from auth.identity import Identity
-from auth.permissions import Permission
 from auth.policy import narrow
 from cluster.feed import Fleet
 from resolvers.streams import Live, Reader
@@ -211,8 +210,8 @@ class FanOut:
         if subscriber not in cohort.members:  # unsubscribed meanwhile
             return
         question, permission = cohort.question.asked_by(identity), cohort.live.permission
-        permit = narrow(identity, permission)
-        if not permit.scopes and _could_see(cohort.question, permission):
+        permit, before = narrow(identity, permission), narrow(cohort.question.context.identity, permission)
+        if cohort.reader.could_show(before) and not cohort.reader.could_show(permit):
             message = "Nothing that this stream could show is yours to see any longer"
             self._end([subscriber], StreamEnded("FORBIDDEN", message, "ROLE_REVOKED"))
             return
@@ -232,10 +231,6 @@ class FanOut:
         for member in list(members):
             self.unsubscribe(member)
             member.end(error)
-
-
-def _could_see(question: Question, permission: Permission) -> bool:
-    return bool(narrow(question.context.identity, permission).scopes)
 
 
 def _write(members: Iterable[Subscriber], payloads: list[bytes]) -> None:
