@@ -44,6 +44,15 @@ class ApiError(ClusterError):
         self.retry_after = retry_after
         """Seconds, from Retry-After."""
 
+    @property
+    def names_account(self) -> bool:
+        """Whether it is about the hub's own account and not, as admission's refusals are, about the object.
+
+        A webhook's words begin like this (`ToStatusErr` in k8s.io/apiserver); no refusal of an account has
+        causes.
+        """
+        return self.status == 403 and not self.causes and not self.message.startswith("admission webhook ")
+
 
 class Unreachable(ClusterError):
     """No usable answer came. The text says what a person can act on."""

@@ -17,6 +17,7 @@ from cluster.feed import Fleet, InstanceFeed
 from cluster.manifests import build_manifest
 from cluster.types import Deployment, InstanceStatus, Phase
 from resolvers import places
+from resolvers.discretion import discreet
 from resolvers.errors import NotFound
 from resolvers.filters import DeploymentFilter, predicate
 from resolvers.paging import Key, Page, check_first, decode_cursor
@@ -228,12 +229,13 @@ async def create_deployment(
     """Create a ModelDeployment; with `dry_run` the API server judges it and keeps nothing."""
     feed = _managed(services.fleet, permit, instance_id, draft.namespace)
     author = permit.identity.display_name if permit.identity else None
-    created, warnings = await services.fleet.create_deployment(
-        instance_id=instance_id,
-        namespace=draft.namespace,
-        manifest=build_manifest(draft, created_by=author),
-        dry_run=dry_run,
-    )
+    with discreet(permit):
+        created, warnings = await services.fleet.create_deployment(
+            instance_id=instance_id,
+            namespace=draft.namespace,
+            manifest=build_manifest(draft, created_by=author),
+            dry_run=dry_run,
+        )
     if not dry_run:
         await _until(feed, lambda: _holds(feed, draft.namespace, draft.name, created.uid))
     shown = feed.get(draft.namespace, draft.name)
@@ -256,9 +258,10 @@ async def delete_deployment(
     """
     feed = _managed(services.fleet, permit, instance_id, namespace)
     before = feed.get(namespace, name)
-    deleted = await services.fleet.delete_deployment(
-        instance_id=instance_id, namespace=namespace, name=name, uid=uid, dry_run=dry_run
-    )
+    with discreet(permit):
+        deleted = await services.fleet.delete_deployment(
+            instance_id=instance_id, namespace=namespace, name=name, uid=uid, dry_run=dry_run
+        )
     if dry_run:
         return before
     if before is not None:

@@ -10,7 +10,14 @@ from graphql import GraphQLError
 import auth.errors
 from auth.errors import IdentityUnavailable, Unauthenticated
 from auth.policy import Refusal, RefusalReason
-from cluster.errors import ApiError, ClusterError, InstanceUnavailable, InvalidDraft, Unreachable
+from cluster.errors import (
+    ApiError,
+    ClusterError,
+    CredentialRejected,
+    InstanceUnavailable,
+    InvalidDraft,
+    Unreachable,
+)
 from models.errors import DatabaseUnavailable
 from resolvers.errors import BadInput, NotFound, SlowConsumer
 
@@ -95,6 +102,9 @@ def _of_cluster(error: ClusterError) -> Problem:
         case Unreachable():
             lost = "The cluster gave no usable answer; what was asked may or may not have happened"
             return Problem("KUBERNETES_ERROR", lost)
+        case CredentialRejected():
+            renew = "The hub's access to this cluster has to be renewed by an administrator"
+            return Problem("KUBERNETES_ERROR", renew)
         case _:
             return _unexpected(error)
 
