@@ -7,7 +7,9 @@ pytest_plugins = [
     "tests.support.browser",
     "tests.support.demo",
     "tests.support.envtest_fixtures",
+    "tests.support.hub_process",
     "tests.support.simulation",
+    "tests.support.timetable",
 ]
 
 
