@@ -1,16 +1,16 @@
 """The deployment stream against what a query would answer, through arbitrary histories."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, combinations, count
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from auth.permissions import Permission, Role
 from auth.policy import Permit, narrow
+from cluster.store import Store
 from cluster.types import Deployment, Phase
 from resolvers.deployment_stream import DeploymentReader
 from resolvers.errors import SlowConsumer
@@ -186,97 +186,114 @@ class Streams(RuleBasedStateMachine):
         self.subscribers: list[Subscriber] = []
         self.twins: list[tuple[Subscriber, Subscriber]] = []
         for instance_id in ("east", "west"):
-            self.remove_instance(instance_id, anew=True)
+            self._list(self._store(instance_id), set(NAMES), scope=None, phase="Running")
+
+    @initialize(permits=st.tuples(permits, permits), wanted=st.sampled_from(FILTERS), initial=st.booleans())
+    def begin(self, permits: tuple[Permit, ...], wanted: DeploymentFilter, initial: bool) -> None:
+        for permit in permits:
+            self._subscribe(permit, wanted, include_initial=initial)
 
     # ------------------------------------------------------------ clusters
 
-    @rule(instance=instances, namespace=namespaces, name=names, phase=phases, ready=st.booleans())
-    def apply(self, instance: str, namespace: str, name: str, phase: str | None, ready: bool) -> None:
-        if (store := self.fleet.stores.get(instance)) is not None:
-            known = store.get(namespace, name)
+    @rule(
+        instance=instances,
+        namespace=namespaces,
+        name=names,
+        change=st.sampled_from(("apply", "apply", "recreate", "remove", "pod", "failing pod")),
+        phase=phases,
+        ready=st.booleans(),
+    )
+    def change_deployment(
+        self, instance: str, namespace: str, name: str, change: str, phase: str | None, ready: bool
+    ) -> None:
+        number, store = next(self.numbers), self._store(instance)
+        known = store.get(namespace, name)
+        if "pod" in change:
+            labels = {"app.kubernetes.io/instance": name}
+            waiting = "CrashLoopBackOff" if change == "failing pod" else None
+            own = pod(
+                f"{name}-0", namespace=namespace, version=number, labels=labels, ready=ready, waiting=waiting
+            )
+            store.replace_pods([own], scope=None)
+        elif change == "remove":
+            if known is not None:
+                store.remove_deployment(known.resource)
+        else:
+            uid = "u0" if known is None else known.uid
             resource = deployment(
                 name,
                 namespace=namespace,
-                uid="u0" if known is None else known.uid,
-                version=next(self.numbers),
+                uid=uid if change == "apply" else f"u{number}",
+                version=number,
                 phase=phase,
                 replicas=(1, int(ready)),
             )
             store.apply_deployment(resource, api_group=GROUP)
 
-    @rule(instance=instances, namespace=namespaces, name=names, phase=phases)
-    def recreate(self, instance: str, namespace: str, name: str, phase: str | None) -> None:
-        if (store := self.fleet.stores.get(instance)) is not None:
-            number = next(self.numbers)
-            resource = deployment(name, namespace=namespace, uid=f"u{number}", version=number, phase=phase)
-            store.apply_deployment(resource, api_group=GROUP)
+    @rule(
+        instance=instances,
+        change=st.sampled_from(
+            ("list", "list", "stale", "live", "no pods", "clear", "age", "remove", "anew")
+        ),
+        scope=st.sampled_from((None, *NAMESPACES)),
+        kept=st.sets(names),
+        phase=phases,
+    )
+    def change_instance(
+        self, instance: str, change: str, scope: str | None, kept: set[str], phase: str | None
+    ) -> None:
+        store = self._store(instance)
+        match change:
+            case "list":
+                self._list(store, kept, scope=scope, phase=phase)
+            case "clear":
+                store.clear_deployments(scope=scope)
+            case "no pods":
+                store.pods_unreadable(scope=scope)
+            case "age":
+                self.clock.now += 601
+            case "remove" | "anew":
+                self.fleet.remove(instance)
+                for subscriber in (*self.subscribers, *chain(*self.twins)):
+                    subscriber.forget_instance(instance)
+                if change == "anew":
+                    self._list(self._store(instance), kept, scope=None, phase=phase)
+            case _:
+                set_live(store, live=change == "live")
 
-    @rule(instance=instances, namespace=namespaces, name=names)
-    def remove(self, instance: str, namespace: str, name: str) -> None:
-        store = self.fleet.stores.get(instance)
-        known = None if store is None else store.get(namespace, name)
-        if store is not None and known is not None:
-            store.remove_deployment(known.resource)
+    def _store(self, instance: str) -> Store:
+        return self.fleet.stores.get(instance) or self.fleet.add(instance)
 
-    @rule(instance=instances, scope=st.sampled_from((None, *NAMESPACES)), kept=st.sets(names), phase=phases)
-    def take_list(self, instance: str, scope: str | None, kept: set[str], phase: str | None) -> None:
-        self.relist(instance, scope=scope, kept=kept, phase=phase)
-
-    def relist(self, instance: str, *, scope: str | None, kept: set[str], phase: str | None) -> None:
-        if (store := self.fleet.stores.get(instance)) is not None:
-            listed = [
-                deployment(name, namespace=space, uid="u0", version=next(self.numbers), phase=phase)
-                for space in (NAMESPACES if scope is None else (scope,))
-                for name in sorted(kept)
-            ]
-            store.replace_deployments(listed, scope=scope, api_group=GROUP)
-
-    @rule(instance=instances, namespace=namespaces, name=names, ready=st.booleans(), fails=st.booleans())
-    def pod(self, instance: str, namespace: str, name: str, ready: bool, fails: bool) -> None:
-        if (store := self.fleet.stores.get(instance)) is not None:
-            store.replace_pods(
-                [
-                    pod(
-                        f"{name}-0",
-                        namespace=namespace,
-                        version=next(self.numbers),
-                        labels={"app.kubernetes.io/instance": name},
-                        ready=ready,
-                        waiting="CrashLoopBackOff" if fails else None,
-                    )
-                ],
-                scope=None,
-            )
-
-    @rule(instance=instances, happens=st.sampled_from(("live", "stale", "pods", "clear", "clear", "age")))
-    def happen(self, instance: str, happens: str) -> None:
-        store = self.fleet.stores.get(instance)
-        if happens == "age":
-            self.clock.now += 601
-        elif store is None:
-            self.fleet.add(instance, live=happens == "live")
-        elif happens == "pods":
-            store.pods_unreadable(scope=None)
-        elif happens == "clear":
-            store.clear_deployments(scope="ml-team")
-        else:
-            set_live(store, live=happens == "live")
-
-    @rule(instance=instances, anew=st.booleans())
-    def remove_instance(self, instance: str, anew: bool) -> None:
-        if instance in self.fleet.stores:
-            self.fleet.remove(instance)
-            for subscriber in self._everybody():
-                subscriber.forget_instance(instance)
-        if anew:
-            self.fleet.add(instance)
-            self.relist(instance, scope=None, kept=set(NAMES), phase="Running")
+    def _list(self, store: Store, kept: set[str], *, scope: str | None, phase: str | None) -> None:
+        spaces = NAMESPACES if scope is None else (scope,)
+        listed = [
+            deployment(name, namespace=space, uid="u0", version=next(self.numbers), phase=phase)
+            for space in spaces
+            for name in sorted(kept)
+        ]
+        store.replace_deployments(listed, scope=scope, api_group=GROUP)
 
     # ------------------------------------------------------------ readers
 
-    @precondition(lambda self: len(self.subscribers) < 6)
-    @rule(permit=permits, wanted=st.sampled_from(FILTERS), include_initial=st.booleans())
-    def subscribe(self, permit: Permit, wanted: DeploymentFilter, include_initial: bool) -> None:
+    @rule(
+        pick=picks,
+        cloned=st.booleans(),
+        permit=permits,
+        wanted=st.sampled_from(FILTERS),
+        include_initial=st.booleans(),
+    )
+    def join(
+        self, pick: int, cloned: bool, permit: Permit, wanted: DeploymentFilter, include_initial: bool
+    ) -> None:
+        """Somebody comes, alone or out of another's company; of too many, somebody goes."""
+        if cloned and self.subscribers:
+            self.subscribers.append(self._pick(pick).clone())
+        else:
+            self._subscribe(permit, wanted, include_initial=include_initial)
+        if len(self.subscribers) > 6:
+            self.subscribers.pop(pick % 6).reader.close()
+
+    def _subscribe(self, permit: Permit, wanted: DeploymentFilter, *, include_initial: bool) -> None:
         reader = DeploymentReader(
             fleet=self.fleet, permit=permit, wanted=wanted, include_initial=include_initial
         )
@@ -306,18 +323,6 @@ class Streams(RuleBasedStateMachine):
         if self._drain(subscriber, limit):
             subscriber.change_permit(after)
 
-    @precondition(lambda self: 0 < len(self.subscribers) < 8)
-    @rule(pick=picks)
-    def clone(self, pick: int) -> None:
-        self.subscribers.append(self._pick(pick).clone())
-
-    @precondition(lambda self: self.subscribers)
-    @rule(pick=picks)
-    def close(self, pick: int) -> None:
-        subscriber = self._pick(pick)
-        self.subscribers.remove(subscriber)
-        subscriber.reader.close()
-
     @precondition(lambda self: self.subscribers)
     @rule(pick=picks, limit=limits)
     def catch_up(self, pick: int, limit: int) -> None:
@@ -330,7 +335,7 @@ class Streams(RuleBasedStateMachine):
     @invariant()
     def those_who_are_the_same_hear_the_same(self) -> None:
         """From wherever two of them are the same, copies of both go on side by side."""
-        for one, other in self._pairs():
+        for one, other in combinations(self.subscribers, 2):
             if one.reader.same(other.reader) and len(self.twins) < 8:
                 self.twins.append((one.clone(), other.clone()))
 
@@ -353,16 +358,6 @@ class Streams(RuleBasedStateMachine):
 
     def _pick(self, pick: int) -> Subscriber:
         return self.subscribers[pick % len(self.subscribers)]
-
-    def _everybody(self) -> Iterator[Subscriber]:
-        yield from self.subscribers
-        for pair in self.twins:
-            yield from pair
-
-    def _pairs(self) -> Iterator[tuple[Subscriber, Subscriber]]:
-        for index, one in enumerate(self.subscribers):
-            for other in self.subscribers[index + 1 :]:
-                yield one, other
 
     def _drain(self, subscriber: Subscriber, limit: int) -> bool:
         """Whether it could be: who stays away for too long is told so, and is no subscriber any more."""
