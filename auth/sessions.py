@@ -62,5 +62,5 @@ class SessionTokens:
             return SessionClaims(claims["sub"], claims["sid"], datetime.fromtimestamp(claims["exp"], UTC))
         except jwt.ExpiredSignatureError as error:
             raise Unauthenticated(Reason.TOKEN_EXPIRED) from error
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, UnicodeEncodeError) as error:  # the latter: a lone surrogate
             raise Unauthenticated(Reason.INVALID_CREDENTIAL) from error
