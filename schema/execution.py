@@ -76,6 +76,9 @@ async def answer(
 
 def payload(result: ExecutionResult, request_id: str) -> dict[str, Any]:
     """The result as clients get it."""
-    if result.errors:
-        return {"data": result.data, "errors": format_errors(result.errors, request_id)}
-    return {"data": result.data}
+    if not result.errors:
+        return {"data": result.data}
+    errors = format_errors(result.errors, request_id)
+    if not any(error.path for error in result.errors):  # nothing was executed (GraphQL, section 7.1)
+        return {"errors": errors}
+    return {"data": result.data, "errors": errors}

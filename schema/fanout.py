@@ -56,6 +56,8 @@ class Subscriber:
     end: Callable[[BaseException], None]
     """Called once, if it is the hub that ends the stream."""
     cohort: Cohort
+    rights: Hashable
+    """What it is shown by, from its next turn on at the latest."""
 
 
 class FanOut:
@@ -81,7 +83,7 @@ class FanOut:
     ) -> Subscriber:
         """Answer the question on the socket until `unsubscribe`, or until `end` is called."""
         cohort = self._place(Cohort(question, live, live.reader))
-        subscriber = Subscriber(socket, operation_id, end, cohort)
+        subscriber = Subscriber(socket, operation_id, end, cohort, question.rights)
         cohort.members.add(subscriber)
         socket.on_writable(self.wake)
         self.wake()
@@ -94,7 +96,10 @@ class FanOut:
             self._drop(cohort)
 
     def change_rights(self, subscriber: Subscriber, identity: Identity) -> None:
-        """From its next turn on, show the subscriber what `identity` may see."""
+        """From its next turn on, show the subscriber what `identity` may see, if that is something else."""
+        if identity.rights == subscriber.rights:
+            return
+        subscriber.rights = identity.rights
         self._changed_rights.append((subscriber, identity))
         self.wake()
 

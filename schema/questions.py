@@ -39,10 +39,13 @@ class Question:
     @cached_property
     def key(self) -> Hashable:
         """Equal for all who may share one encoded answer."""
-        identity, operation = self.context.identity, self.operation
+        operation = self.operation
         variables = msgspec.json.encode(operation.variables or {}, order="deterministic")
-        rights = identity.rights if identity else None
-        return (operation.query, operation.operation_name, variables, rights)
+        return (operation.query, operation.operation_name, variables, self.rights)
+
+    @property
+    def rights(self) -> Hashable:
+        return self.context.identity.rights if self.context.identity else None
 
     @cached_property
     def executor(self) -> "Executor[Any] | list[GraphQLError]":

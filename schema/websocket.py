@@ -45,8 +45,9 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
         self._state: Mapping[str, Any] = scope["state"]
         self._subscribers: dict[str, Subscriber] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        """Operations under way, by id, until the client wants no more of them."""
+        self._unfinished: set[asyncio.Task[None]] = set()
         self.credential: str | None = None
-        self._identity: Identity | None = None
 
     async def handle(self) -> None:
         with self.view.connections.holding(self):
@@ -56,10 +57,9 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
         for subscriber in self._subscribers.values():
             self.view.fanout.unsubscribe(subscriber)
         self._subscribers.clear()
-        tasks = list(self._tasks.values())
-        for task in tasks:
+        for task in self._unfinished:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._unfinished, return_exceptions=True)
         await super().shutdown()
 
     # ------------------------------------------------------------ messages
@@ -89,7 +89,7 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
             self.connection_init_timeout_task.cancel()
         try:
             self.credential = self._credential(payload.get("authorization"))
-            self._identity = await self.view.authenticator.authenticate(self.credential)
+            await self.view.authenticator.authenticate(self.credential)
         except AuthError as error:
             await self.refuse(error)
             return
@@ -121,7 +121,13 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
                 self._run(self.credential or "", message.id, message.payload), name=f"operation {message.id}"
             )
             self._tasks[message.id] = task
-            task.add_done_callback(lambda _: self._tasks.pop(message.id, None))
+            self._unfinished.add(task)
+            task.add_done_callback(lambda _: self._finished(message.id, task))
+
+    def _finished(self, operation_id: str, task: asyncio.Task[None]) -> None:
+        self._unfinished.discard(task)
+        if self._tasks.get(operation_id) is task:  # after a `complete`, the id may be another operation's
+            del self._tasks[operation_id]
 
     # ------------------------------------------------------------ operations
 
@@ -158,6 +164,9 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
             allowed=(OperationType.QUERY, OperationType.MUTATION),
         )
         told = payload(result, context.request_id)
+        if "data" not in told:  # refused before anything was executed
+            await self._send({"id": operation_id, "type": "error", "payload": told["errors"]})
+            return
         await self._send({"id": operation_id, "type": "next", "payload": told})
         await self._send({"id": operation_id, "type": "complete"})
 
@@ -188,10 +197,10 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
         self._socket.push(frame(msgspec.json.encode(message)))
 
     def _forget(self, operation_id: str) -> None:
-        """The client wants no more of it."""
+        """The client wants no more of it, and may use its id for something else at once."""
         if (subscriber := self._subscribers.pop(operation_id, None)) is not None:
             self.view.fanout.unsubscribe(subscriber)
-        if (task := self._tasks.get(operation_id)) is not None:
+        if (task := self._tasks.pop(operation_id, None)) is not None:
             task.cancel()
 
     # ------------------------------------------------------------ rights
@@ -205,11 +214,8 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
                 self._end(operation_id, ended)
             await self.refuse(verdict)
         elif isinstance(verdict, Identity):
-            changed = self._identity is None or verdict.rights != self._identity.rights
-            self._identity = verdict
-            if changed:
-                for subscriber in self._subscribers.values():
-                    self.view.fanout.change_rights(subscriber, verdict)
+            for subscriber in self._subscribers.values():
+                self.view.fanout.change_rights(subscriber, verdict)
 
     async def refuse(self, error: AuthError) -> None:
         """Close the connection over its credential."""
