@@ -7,11 +7,17 @@ LABEL = "must be a DNS label: lower-case letters, digits and '-', at most 63 cha
 SUBDOMAIN = "must be a DNS name: lower-case letters, digits, '-' and '.', at most 253 characters"
 
 
-def check_place(*, instance_id: str, namespace: str | None = None, name: str | None = None) -> None:
+def check_place(
+    *,
+    instance_id: str,
+    namespace: str | None = None,
+    name: str | None = None,
+    instance_path: str = "instanceId",
+) -> None:
     """Raise `BadInput` unless each part given can be the name of what it names."""
     problems = []
     if not is_dns_label(instance_id):
-        problems.append(("instanceId", LABEL))
+        problems.append((instance_path, LABEL))
     if namespace is not None and not is_dns_label(namespace):
         problems.append(("namespace", LABEL))
     if name is not None and not is_dns_subdomain(name):

@@ -104,14 +104,14 @@ class Requires(Guard):
 
     def resolve(self, next_: Callable[..., Any], source: Any, info: Info, **kwargs: Any) -> Any:
         identity = info.context.identity
+        if identity is None:
+            raise Refused(Refusal(RefusalReason.UNAUTHENTICATED, self._permission, Place()))
         if self._when_denied is Denial.NARROW:
-            if identity is None:
-                raise Refused(Refusal(RefusalReason.UNAUTHENTICATED, self._permission, Place()))
             return self._pass(next_, source, info, narrow(identity, self._permission), kwargs)
         verdict = authorise(identity, self._permission, self._place(source, kwargs))
         if isinstance(verdict, Permit):
             return self._pass(next_, source, info, verdict, kwargs)
-        if self._when_denied is Denial.HIDE and identity is not None:
+        if self._when_denied is Denial.HIDE:
             return None
         raise Refused(verdict)
 

@@ -11,6 +11,7 @@ from cluster.types import InstanceStatus
 from credentials.types import CredentialSource
 from resolvers import instances
 from resolvers.instances import InstanceView
+from resolvers.names import check_place
 from resolvers.places import in_detail
 from schema.common import Node, given
 from schema.connections import Connection
@@ -111,6 +112,7 @@ def _viewer_can(
         strawberry.argument(description="There; without it, what is allowed in some namespace."),
     ] = strawberry.UNSET,
 ) -> list[Permission]:
+    check_place(instance_id=parent.id, namespace=given(namespace))
     return instances.viewer_can(
         identity=info.context.identity, instance_id=parent.id, namespace=given(namespace)
     )

@@ -72,7 +72,7 @@ class Query:
         description="An instance; null where there is none that you may see.",
     )
     def instance(self, info: Info, permit: Permit, id: InstanceId) -> Instance | None:
-        check_place(instance_id=id)
+        check_place(instance_id=id, instance_path="id")
         services = info.context.services
         return instances.find_instance(
             fleet=services.fleet, registry=services.registry, permit=permit, instance_id=id
