@@ -1,6 +1,7 @@
 """From watches to a store: what is heard goes to its place, how the watch stands goes to the instance."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -13,6 +14,8 @@ from cluster.health import Watch
 from cluster.kinds import Kind
 from cluster.timing import Timing
 from cluster.watch import Collection, Failed, Interrupted, Outcome, Replaced, watch
+
+log = logging.getLogger(__name__)
 
 Report = Callable[[str, str | None, Watch | None], None]
 """Kind, scope and how it stands with their watch; None when there is none any more."""
@@ -64,6 +67,8 @@ class Follower(Generic[R]):
                 if isinstance(error, ApiError) and error.status == 403:
                     kind.forbidden(self._scope, known.synced)
                 self._watch = replace(known, live=False, error=error)
+            case Interrupted(error) if error is not None:
+                log.info("%s: the watch of %s goes on after: %s", self._client.endpoint, kind.name, error)
             case Interrupted() | Bookmark():
                 pass
 
