@@ -1,29 +1,19 @@
 """`python -m hub serve` over a real API server: what people do there, and what they are told."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from tests.support.apiserver import ApiServer
-from tests.support.followers import View, following, true_state, until_instance
+from tests.support.followers import View, following, true_state
 from tests.support.hub_process import ServedHub
+from tests.support.instances import CREATE, DELETE, an_instance, until_instance
 from tests.support.kubectl import HUB_RULES, Json, deployments, model_deployment
 from tests.support.timetable import Timetable
 
 pytestmark = pytest.mark.envtest
-
-CREATE = """
-mutation ($input: CreateDeploymentInput!) {
-  createDeployment(input: $input) { deployment { id uid phase createdByName } warnings }
-}"""
-DELETE = """
-mutation ($input: DeleteDeploymentInput!) {
-  deleteDeployment(input: $input) { deletedDeploymentId deployment { phase } }
-}"""
 
 GPU = {"count": 2, "type": "amd.com/gpu"}
 EVERYTHING: Mapping[str, Any] = {
@@ -118,19 +108,6 @@ DISAGGREGATED_WRITTEN: Json = {
     "scaling": {"prefill": ROLE, "decode": ROLE, "replicas": 1},  # the cluster's own default
     "resources": {"cpu": "8"},
 }
-
-
-@asynccontextmanager
-async def an_instance(hub: ServedHub, kubeconfig: str) -> AsyncIterator[str]:
-    """The name of an instance that is CONNECTED, by a kubeconfig that lies in the directory meanwhile."""
-    name = f"cluster-{uuid4().hex[:8]}"
-    file = hub.credentials / f"{name}.kubeconfig"
-    file.write_text(kubeconfig)
-    try:
-        await until_instance(hub, hub.admin, name, status="CONNECTED")
-        yield name
-    finally:
-        file.unlink()
 
 
 @pytest.mark.parametrize(
@@ -300,18 +277,13 @@ async def test_a_credential_that_may_not_read_pods(hub_process: ServedHub, api_s
     await kubectl.post(deployments(mine), model_deployment("qwen"))
     token = await kubectl.limited_token(mine, rules=HUB_RULES[:1])
     config = api_server.kubeconfig(user={"token": token}, namespaces=[mine])
-    name = f"cluster-{uuid4().hex[:8]}"
-    file = hub.credentials / f"{name}.kubeconfig"
-    file.write_text(config)
-    try:
-        found = await until_instance(hub, hub.admin, name, status="DEGRADED")
+    async with an_instance(hub, config, status="DEGRADED") as instance_id:
+        found = await until_instance(hub, hub.admin, instance_id, status="DEGRADED")
         assert f"may not list and watch pods in {mine} (403)" in found["statusReason"]
-        found = await until_instance(hub, hub.deployer, name, deploymentCount=1)
+        found = await until_instance(hub, hub.deployer, instance_id, deploymentCount=1)
         assert found["statusReason"] == "Some of what this cluster holds can't be read."
-        here = {"instanceId": name, "namespace": mine, "name": "new", "model": {"id": "m"}}
-        await hub.data(hub.deployer, CREATE, {"input": here})
-        async with following(hub, View(token=hub.deployer, instance_id=name)) as (follower,):
+        async with following(hub, View(token=hub.deployer, instance_id=instance_id)) as (follower,):
             await follower.heard("SYNCED")
+            here = {"instanceId": instance_id, "namespace": mine, "name": "new", "model": {"id": "m"}}
+            await hub.data(hub.deployer, CREATE, {"input": here})
             await follower.ends_as(await true_state(kubectl, namespace=mine))
-    finally:
-        file.unlink()

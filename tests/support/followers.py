@@ -9,7 +9,6 @@ from typing import Any
 
 from tests.support.hub import GraphqlSocket, HubClient
 from tests.support.kubectl import Json, Kubectl, deployments
-from tests.support.waiting import until
 
 _FIELDS = "id uid resourceVersion phase namespace"
 _EVENTS = f"""
@@ -199,28 +198,3 @@ def _version(node: Json) -> Version:
 
 def _short(deployment_id: str) -> str:
     return deployment_id.partition("/")[2]
-
-
-async def until_instance(hub: HubClient, token: str, instance_id: str, **fields: Any) -> Json:
-    """Waits until the instance's fields are these; all that may be asked of it."""
-    found: Json = {}
-
-    async def stands() -> bool:
-        found.clear()
-        found.update((await hub.data(token, _INSTANCE, {"id": instance_id}))["instance"] or {})
-        return all(found.get(key, ...) == value for key, value in fields.items())
-
-    try:
-        await until(stands, within=30)
-    except TimeoutError as error:
-        raise AssertionError(f"{instance_id} isn't {fields}: {found}") from error
-    return found
-
-
-_INSTANCE = """
-query ($id: ID!) {
-  instance(id: $id) {
-    status statusReason apiGroup kubernetesVersion nodeCount namespaces deploymentCount
-    credential { error }
-  }
-}"""
