@@ -7,7 +7,7 @@ import aiohttp
 import yaml
 
 from hub.demo.cluster import SimulatedCluster
-from hub.demo.clusters import RETAIL_EDGE, PROD_EAST, PROD_WEST, demo_clusters, write_kubeconfigs
+from hub.demo.clusters import PROD_EAST, PROD_WEST, RETAIL_EDGE, demo_clusters, write_kubeconfigs
 from hub.demo.nodes import NodePool
 from hub.demo.resources import NAMESPACES, NODES, PODS, model_deployments
 from hub.demo.scenario import Character, Scenario
