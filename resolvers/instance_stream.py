@@ -12,6 +12,7 @@ from auth.permissions import Permission
 from auth.policy import Permit, narrow
 from cluster.feed import Fleet
 from resolvers.instances import InstanceView, Registry, deployment_count, visible
+from resolvers.places import in_detail
 from resolvers.streams import Drained, EventType, now
 
 COUNTS_EVERY = 1.0
@@ -27,8 +28,12 @@ class InstanceEvent(msgspec.Struct, frozen=True):
 
 class _Seen(msgspec.Struct, frozen=True):
     view: InstanceView
-    counts: tuple[int | None, int | None]
+    facts: InstanceView
+    """The part of the view whose change is told at once."""
+    count: int | None
     told_at: float
+    at: tuple[str, int]
+    """Where the instance's change log was, so that nothing is counted twice."""
 
 
 class InstanceReader:
@@ -63,8 +68,8 @@ class InstanceReader:
             isinstance(other, InstanceReader)
             and not (self._sync or other._sync)
             and self._permit.scopes == other._permit.scopes
-            and {key: (seen.view, seen.counts) for key, seen in self._seen.items()}
-            == {key: (seen.view, seen.counts) for key, seen in other._seen.items()}
+            and {key: (seen.facts, seen.count) for key, seen in self._seen.items()}
+            == {key: (seen.facts, seen.count) for key, seen in other._seen.items()}
         )
 
     def could_show(self, permit: Permit) -> bool:
@@ -72,6 +77,8 @@ class InstanceReader:
 
     def change_permit(self, permit: Permit) -> None:
         self._permit = permit
+        unknown = ("", 0)  # other rights, other counts
+        self._seen = {key: msgspec.structs.replace(seen, at=unknown) for key, seen in self._seen.items()}
 
     def close(self) -> None:
         self._seen.clear()
@@ -84,10 +91,10 @@ class InstanceReader:
             last = self._seen.pop(instance_id).view
             seen = last if self._permit.reaches(instance_id) else None
             events.append(InstanceEvent(EventType.DELETED, instance_id, seen, now()))
-        for instance_id, view in views.items():
+        for view in views.values():
             if len(events) >= limit:
                 return Drained(events, 0)
-            wait = self._tell(instance_id, view, events)
+            wait = self._tell(view, events)
             if wait is not None:
                 again = wait if again is None else min(again, wait)
         if self._sync and self._permit.scopes:  # without rights a stream is silent (API.md)
@@ -95,31 +102,42 @@ class InstanceReader:
             events.append(InstanceEvent(EventType.SYNCED, None, None, now()))
         return Drained(events, again)
 
-    def _tell(self, instance_id: str, view: InstanceView, events: list[InstanceEvent]) -> float | None:
+    def _tell(self, view: InstanceView, events: list[InstanceEvent]) -> float | None:
         """Add the instance's event, if one is due; else the seconds until one will be."""
-        before, current = self._seen.get(instance_id), self._look(view)
-        if before is not None and _same_view(before.view, view):
-            if before.counts == current.counts:
+        before = self._seen.get(view.id)
+        if before is not None and before.view == view and before.at == self._position(view):
+            return None
+        current = self._look(view)
+        if before is not None and before.facts == current.facts:
+            if before.count == current.count:
+                self._seen[view.id] = msgspec.structs.replace(current, told_at=before.told_at)
                 return None
             wait = before.told_at + COUNTS_EVERY - current.told_at
             if wait > 0:
                 return wait
-        self._seen[instance_id] = current
+        self._seen[view.id] = current
         kind = EventType.ADDED if before is None else EventType.MODIFIED
-        events.append(InstanceEvent(kind, instance_id, view, now()))
+        events.append(InstanceEvent(kind, view.id, view, now()))
         return None
 
     def _views(self) -> list[InstanceView]:
         return list(visible(fleet=self._fleet, registry=self._registry, permit=self._permit))
 
+    def _position(self, view: InstanceView) -> tuple[str, int]:
+        feed = self._fleet.feeds[view.id]
+        return feed.epoch, feed.head
+
     def _look(self, view: InstanceView) -> _Seen:
         permit = narrow(self._permit.identity, Permission.VIEW_DEPLOYMENTS)
         count = deployment_count(fleet=self._fleet, permit=permit, instance_id=view.id)
-        return _Seen(view, (count, view.state.node_count), self._clock())
+        facts = _facts(view, detailed=in_detail(permit))
+        return _Seen(view, facts, count, self._clock(), self._position(view))
 
 
-def _same_view(one: InstanceView, other: InstanceView) -> bool:
-    """Alike but for what never makes an event alone: when the API server last answered."""
-    return one == other or msgspec.structs.replace(
-        one, state=msgspec.structs.replace(one.state, last_seen_at=None)
-    ) == msgspec.structs.replace(other, state=msgspec.structs.replace(other.state, last_seen_at=None))
+def _facts(view: InstanceView, *, detailed: bool) -> InstanceView:
+    """What makes an event by itself: never when the API server last answered, nor what isn't shown."""
+    state = msgspec.structs.replace(view.state, last_seen_at=None)
+    if detailed:
+        return msgspec.structs.replace(view, state=state)
+    public = msgspec.structs.replace(state, reason=None, endpoint=None)
+    return msgspec.structs.replace(view, state=public, credential=None, credential_error=None)

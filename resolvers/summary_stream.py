@@ -1,8 +1,10 @@
 """The reader behind `deploymentSummaryEvents`: the whole summary, at most once a second, only on change."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Hashable
+from copy import copy
 from typing import Self
 
 from auth.policy import Permit
@@ -13,36 +15,50 @@ from resolvers.summaries import Summary, summarise
 
 EVERY = 1.0
 """Seconds between two summaries (API.md)."""
+LATE = 0.1
+"""Seconds that a turn may come late and still count for the second that it was due."""
 
 
 class SummaryReader:
     """Counting may take many slices, so it runs beside the turns; `wake` asks for the turn that tells it."""
 
     def __init__(
-        self, *, services: Services, permit: Permit, wanted: DeploymentFilter, wake: Callable[[], None]
+        self,
+        *,
+        services: Services,
+        permit: Permit,
+        wanted: DeploymentFilter,
+        wake: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._services = services
         self._permit = permit
         self._wanted = wanted
         self._wake = wake
+        self._clock = clock
         self._told: Summary | None = None
         self._counted: Hashable = None
         """The state of the clusters that the last count was of."""
-        self._began = float("-inf")
+        self._due = float("-inf")
+        """When the next count may begin: at whole seconds, so that readers who came at different moments
+        soon count, and tell, the same and can be shared."""
         self._counting: asyncio.Task[Summary] | None = None
 
     def clone(self) -> Self:
-        other = type(self)(services=self._services, permit=self._permit, wanted=self._wanted, wake=self._wake)
-        other._told = self._told
+        other = copy(self)
+        other._counting = None
+        other._counted = None if self._counting else self._counted
         return other
 
     def same(self, other: object) -> bool:
+        at = self._clock()
         return (
             isinstance(other, SummaryReader)
-            and self._told is not None
-            and other._told is not None
+            and not (self._counting or other._counting)
             and self._permit.scopes == other._permit.scopes
-            and self._told.same(other._told)
+            and self._wanted == other._wanted
+            and max(self._due, at) == max(other._due, at)  # else somebody would be told twice in a second
+            and _same(self._told, other._told)
         )
 
     def could_show(self, permit: Permit) -> bool:
@@ -65,10 +81,10 @@ class SummaryReader:
         state = tuple((feed.epoch, feed.head, feed.state) for feed in self._services.fleet.feeds.values())
         if state == self._counted:
             return Drained([], None)
-        wait = self._began + EVERY - time.monotonic()
+        wait = self._due - self._clock()
         if wait > 0:
             return Drained([], wait)
-        self._counted, self._began = state, time.monotonic()
+        self._counted, self._due = state, math.ceil(self._clock() + EVERY - LATE)
         self._counting = asyncio.create_task(
             summarise(services=self._services, permit=self._permit, wanted=self._wanted),
             name="deployment summary",
@@ -79,7 +95,11 @@ class SummaryReader:
     def _finish(self, counting: asyncio.Task[Summary]) -> Drained[Summary]:
         self._counting = None
         summary = counting.result()
-        if self._told is not None and self._told.same(summary):
+        if _same(self._told, summary):
             return Drained([], 0)
         self._told = summary
         return Drained([summary], 0)
+
+
+def _same(one: Summary | None, other: Summary | None) -> bool:
+    return one is other if one is None or other is None else one.same(other)
