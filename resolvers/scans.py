@@ -48,13 +48,15 @@ class Scans:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._answers: OrderedDict[Hashable, tuple[Hashable, asyncio.Task[Any]]] = OrderedDict()
+        self._running: set[asyncio.Task[Any]] = set()
+        """Also those whose answer nobody new will get, because something changed meanwhile."""
 
     async def shared(self, question: Hashable, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The answer to `question` as of now; `compute` runs at most once a state of the clusters."""
         state = tuple((feed.instance_id, feed.epoch, feed.head) for feed in self._fleet.feeds.values())
         known = self._answers.get(question)
         if known is None or known[0] != state:
-            known = (state, asyncio.create_task(compute(), name="scan"))
+            known = (state, self._start(compute()))
             self._answers[question] = known
             if len(self._answers) > KEPT:
                 self._answers.popitem(last=False)
@@ -62,10 +64,16 @@ class Scans:
         # One asker that goes away must not take the answer from the others.
         return cast("T", await asyncio.shield(known[1]))
 
+    def _start(self, scan: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        task = asyncio.create_task(scan, name="scan")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
     async def close(self) -> None:
         """End what is under way, and wait for its end."""
-        scanning = [task for _, task in self._answers.values()]
-        self._answers.clear()
-        for task in scanning:
+        running = list(self._running)
+        for task in running:
             task.cancel()
-        await asyncio.gather(*scanning, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
+        self._answers.clear()
