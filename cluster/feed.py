@@ -74,7 +74,7 @@ class Fleet(Protocol):
 
     @property
     def feeds(self) -> Mapping[str, InstanceFeed]:
-        """By instance id, sorted. The mapping is of now: an instance whose credential goes leaves it."""
+        """By instance id, sorted. The mapping is of now, and another one whenever an instance comes or goes."""
         ...
 
     @property

@@ -1,7 +1,7 @@
 """The reader behind `deploymentEvents` and `deploymentChanges`."""
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from copy import copy
 from typing import Self
 
@@ -38,6 +38,14 @@ class _Shown:
         other.unread = self.unread.copy()
         return other
 
+    def caught_up(self, feed: InstanceFeed) -> bool:
+        return (
+            self.position == feed.head
+            and self.live is feed.state.live
+            and self.epoch == feed.epoch
+            and not self.unread
+        )
+
     def same(self, other: "_Shown") -> bool:
         return (
             not (self.unread or other.unread)
@@ -60,8 +68,10 @@ class DeploymentReader:
         self._wanted = wanted
         self._matches = predicate(wanted)
         self._shown: dict[str, _Shown] = {}
+        self._known_feeds: Mapping[str, InstanceFeed] | None = None
+        self._own_feeds: Mapping[str, InstanceFeed] = {}
         if not include_initial:
-            for feed in self._feeds():
+            for feed in self._feeds().values():
                 self._shown[feed.instance_id] = _Shown(feed.epoch, feed.head, live=feed.state.live)
 
     def clone(self) -> Self:
@@ -82,8 +92,8 @@ class DeploymentReader:
         return places.any_left(permit=permit, wanted=self._wanted)
 
     def change_permit(self, permit: Permit) -> None:
-        before, self._permit = self._permit, permit
-        for feed in self._feeds():
+        before, self._permit, self._known_feeds = self._permit, permit, None
+        for feed in self._feeds().values():
             if (shown := self._shown.get(feed.instance_id)) is None:
                 continue  # all of it is news
             lost = [key for key in shown.deployments if not permit.allows(feed.instance_id, key[0])]
@@ -100,17 +110,24 @@ class DeploymentReader:
 
     def drain(self, limit: int = 256) -> Drained[DeploymentEvent]:
         events: list[DeploymentEvent] = []
-        feeds = {feed.instance_id: feed for feed in self._feeds()}
-        caught_up = self._forget_all_but(feeds.keys(), events, limit)
-        for feed in feeds.values():
-            # Every instance is read in every turn that has room, so that none waits for another's flood.
-            caught_up &= len(events) < limit and self._read(feed, events, limit)
+        feeds = self._feeds()
+        caught_up = self._shown.keys() <= feeds.keys() or self._forget_all_but(feeds.keys(), events, limit)
+        for instance_id, feed in feeds.items():
+            shown = self._shown.get(instance_id)
+            # Most questions have nothing to do in most turns: this line is what they cost.
+            if shown is None or not shown.caught_up(feed):
+                caught_up &= len(events) < limit and self._read(feed, events, limit)
         return Drained(events, None if caught_up else 0)
 
     # ------------------------------------------------------------ one instance
 
-    def _feeds(self) -> Iterator[InstanceFeed]:
-        return places.instances(fleet=self._fleet, permit=self._permit, wanted=self._wanted)
+    def _feeds(self) -> Mapping[str, InstanceFeed]:
+        """The instances that the question is about: worked out anew only when instances or rights change."""
+        if self._known_feeds is not self._fleet.feeds:
+            own = places.instances(fleet=self._fleet, permit=self._permit, wanted=self._wanted)
+            self._own_feeds = {feed.instance_id: feed for feed in own}
+            self._known_feeds = self._fleet.feeds
+        return self._own_feeds
 
     def _read(self, feed: InstanceFeed, events: list[DeploymentEvent], limit: int) -> bool:
         """Add what is new on the instance, as long as there is room; whether that was all."""

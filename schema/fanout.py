@@ -31,7 +31,7 @@ from schema.sockets import Socket
 TURN = 256
 """Events that a cohort reads in one turn."""
 SLICE = 0.005
-"""Seconds that encoding may keep the event loop to itself."""
+"""Seconds that a turn may keep the event loop to itself."""
 
 
 @dataclass(eq=False, slots=True)
@@ -44,6 +44,11 @@ class Cohort:
     members: "set[Subscriber]" = field(default_factory=set)
     due: float | None = None
     """When it wants a turn without being woken, by `time.monotonic`."""
+
+    @property
+    def stalled(self) -> bool:
+        """Whether none of its sockets takes frames: who joined it would have to part from it at once."""
+        return all(member.socket.full for member in self.members)
 
 
 @dataclass(eq=False, slots=True)
@@ -138,6 +143,7 @@ class FanOut:
         for subscriber, identity in changed:
             self._move(subscriber, identity)
         for cohort in self._all():
+            await self._breathe()
             await self._advance(cohort)
 
     def _all(self) -> list[Cohort]:
@@ -146,10 +152,9 @@ class FanOut:
     async def _advance(self, cohort: Cohort) -> None:
         """Read the cohort's next events and write them to all its sockets."""
         cohort.due = None
-        full = {member for member in cohort.members if member.socket.full}
-        if full == cohort.members:  # a socket that takes frames again wakes us
+        if cohort.stalled:  # a socket that takes frames again wakes us
             return
-        if full:
+        if full := {member for member in cohort.members if member.socket.full}:
             self._leave(cohort, full)
         # Who joins while we encode stands behind these events already, and must not get them.
         members = cohort.members.copy()
@@ -168,10 +173,14 @@ class FanOut:
             self._join(cohort)
 
     async def _encode(self, question: Question, message: Any) -> bytes:
+        await self._breathe()
+        return await question.payload(message)
+
+    async def _breathe(self) -> None:
+        """Let everybody else run, if a slice is over."""
         if time.perf_counter() - self._slice_began > SLICE:
             await asyncio.sleep(0)
             self._slice_began = time.perf_counter()
-        return await question.payload(message)
 
     # ------------------------------------------------------------ cohorts
 
@@ -180,7 +189,7 @@ class FanOut:
         cohorts = self._cohorts.setdefault(cohort.question.key, [])
         # Most are in the first; whoever begins at the same moment is in the last.
         for other in (*cohorts[:2], *cohorts[-1:]):
-            if other is not cohort and cohort.reader.same(other.reader):
+            if other is not cohort and not other.stalled and cohort.reader.same(other.reader):
                 cohort.reader.close()
                 return other
         if cohort not in cohorts:

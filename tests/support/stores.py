@@ -28,25 +28,23 @@ class StoresFleet:
 
     def __init__(self, *, clock: Callable[[], float] | None = None) -> None:
         self.stores: dict[str, Store] = {}
+        self.feeds: Mapping[str, InstanceFeed] = {}
         self.problems: Sequence[CredentialProblem] = ()
         self._clock = clock or Clock()
         self._wakeups = Wakeups()
-
-    @property
-    def feeds(self) -> Mapping[str, InstanceFeed]:
-        return {instance_id: self.stores[instance_id] for instance_id in sorted(self.stores)}
 
     def add(self, instance_id: str, *, live: bool = True) -> Store:
         """A new instance, with an epoch of its own even under an old name."""
         store = Store(instance_id, clock=self._clock)
         store.subscribe(self._wake)
         self.stores[instance_id] = store
+        self._renew_feeds()
         set_live(store, live=live)
         return store
 
     def remove(self, instance_id: str) -> None:
         del self.stores[instance_id]
-        self._wake()
+        self._renew_feeds()
 
     def credential(self, instance_id: str) -> Credential | None:  # noqa: ARG002 - of the protocol
         return None
@@ -66,6 +64,10 @@ class StoresFleet:
         self, *, instance_id: str, namespace: str, name: str, uid: str | None, dry_run: bool
     ) -> Deployment | None:
         raise NotImplementedError
+
+    def _renew_feeds(self) -> None:
+        self.feeds = {instance_id: self.stores[instance_id] for instance_id in sorted(self.stores)}
+        self._wake()
 
     def _wake(self) -> None:
         with self._wakeups:
