@@ -79,6 +79,8 @@ def _explain(error: Exception) -> str:  # noqa: C901 - a table, one line a cause
             return f"TLS failed ({error}). Check the client certificate and the server's address"
         case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
             return "the connection is refused. Check that the API server runs and that its port is right"
+        case aiohttp.ClientConnectorError(os_error=ConnectionError()):
+            return "the connection is cut before TLS stands. Check what lies between hub and cluster"
         case aiohttp.ClientConnectorError(os_error=why):
             return f"no connection ({why.strerror or why}). Check route and firewalls between hub and cluster"
         case aiohttp.ConnectionTimeoutError():

@@ -58,12 +58,13 @@ class WatchedInstance:
         name = self._store.instance_id
         namespaces = kinds.namespaces(self._store, fallback=self.credential.namespaces)
         crds = kinds.crds(self._crds_changed.set)
+        pods = kinds.pods(self._store, namespaces=self.credential.namespaces)
         optional = partial(follow_if_allowed, client=client, report=self._report, timing=self._timing)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._probe(client), name=f"{name}: health")
                 tasks.create_task(self._discover(client), name=f"{name}: API groups")
-                tasks.create_task(self._follow(kinds.pods(self._store), client), name=f"{name}: pods")
+                tasks.create_task(self._follow(pods, client), name=f"{name}: pods")
                 tasks.create_task(optional(namespaces), name=f"{name}: namespaces")
                 tasks.create_task(optional(crds), name=f"{name}: CRDs")
         finally:

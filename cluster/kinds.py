@@ -54,7 +54,12 @@ def deployments(store: Store, *, api_group: str, namespaces: Sequence[str]) -> K
     )
 
 
-def pods(store: Store) -> Kind[Pod]:
+def pods(store: Store, *, namespaces: Sequence[str]) -> Kind[Pod]:
+    """`namespaces` are the credential's."""
+
+    def forbidden(scope: str | None, _: bool) -> None:
+        store.pods_unreadable(scope=scope, but=namespaces if scope is None else ())
+
     return Kind(
         name="pods",
         type=Pod,
@@ -62,7 +67,7 @@ def pods(store: Store) -> Kind[Pod]:
         replace=lambda listed, scope: store.replace_pods(listed, scope=scope),
         apply=store.apply_pod,
         remove=store.remove_pod,
-        forbidden=lambda scope, _: store.pods_unreadable(scope=scope),
+        forbidden=forbidden,
     )
 
 

@@ -149,12 +149,20 @@ class Store:
             with self._wakeups:
                 self._rejoin(self._pods.remove(known))
 
-    def pods_unreadable(self, *, scope: str | None) -> None:
-        """The scope's pods can't be read: phases follow from what the resources report."""
+    def pods_unreadable(self, *, scope: str | None, but: Collection[str] = ()) -> None:
+        """The scope's pods can't be read: phases follow from what the resources report.
+
+        `but` are namespaces that go on by themselves: what is known of them holds until they are listed.
+        """
         with self._wakeups:
-            self._pod_scopes.discard(scope)
+            if scope is None:
+                readable = self._pod_scopes.intersection(but)
+                self._pod_scopes = set(but) if None in self._pod_scopes else readable
+            else:
+                self._pod_scopes.discard(scope)
             for pod in self._pods.within(scope):
-                self._pods.remove(pod)
+                if pod.metadata.namespace not in but:
+                    self._pods.remove(pod)
             self._rejoin((each.namespace, each.name) for each in self._catalogue.within(scope))
 
     def set_state(self, state: InstanceState) -> None:

@@ -247,6 +247,22 @@ def test_pods_of_one_namespace_may_be_readable_and_of_another_not(store: Store) 
     assert shown(store, namespace="two").pods == ()
 
 
+def test_pods_stay_known_while_a_credential_narrows_to_their_namespace(
+    store: Store, watcher: Watcher
+) -> None:
+    store.replace_pods([pod(namespace=each) for each in ("one", "two")], scope=None)
+    for namespace in ("one", "two"):
+        relist(store, deployment(namespace=namespace), scope=namespace)
+    watcher.news()
+    store.pods_unreadable(scope=None, but=["one"])
+    store.replace_pods([pod(namespace="one")], scope="one")
+    assert shown(store, namespace="one").phase is Phase.DEPLOYING
+    assert shown(store, namespace="two").pods is None
+    assert len(watcher.news()) == 1
+    store.pods_unreadable(scope=None)
+    assert shown(store, namespace="one").pods is None
+
+
 # ---------------------------------------------------------------- what readers ask
 
 
