@@ -124,7 +124,7 @@ class InstanceManager:
             self._drop(instance_id)
         for instance_id, credential in snapshot.credentials.items():
             entry = self._entries.get(instance_id)
-            if entry is None or entry.instance.credential.digest != credential.digest:
+            if entry is None or _outdated(entry, credential):
                 self._start(instance_id, credential, tasks, before=entry)
         self._feeds = {instance_id: self._entries[instance_id].store for instance_id in sorted(self._entries)}
         self.scanned.set()
@@ -171,6 +171,15 @@ class InstanceManager:
     def _wake(self) -> None:
         with self._wakeups:
             self._wakeups.changed = True
+
+
+def _outdated(entry: _Entry, credential: Credential) -> bool:
+    """A new token alone changes nothing, as it is read for every request, unless the old one was refused:
+
+    then the next request would be long in coming.
+    """
+    known, refused = entry.instance.credential, entry.store.state.status is InstanceStatus.ERROR
+    return known.digest != credential.digest or (refused and known.token_digest != credential.token_digest)
 
 
 def _without_pods(instance_id: str, api_group: str, resource: ModelDeployment) -> Deployment:

@@ -131,7 +131,7 @@ class CredentialDirectory:
         except Refused as refusal:
             since = before.since if before and before.reason else now
             return _Entry(read.seen, last, refusal.reason, since)
-        return _Entry(read.seen, last if last and last.digest == found.digest else found, None, now)
+        return _Entry(read.seen, last if last and _same(last, found) else found, None, now)
 
     def _fingerprints(self, paths: Iterable[str]) -> Mapping[str, str]:
         read = _Recorder()
@@ -167,6 +167,10 @@ class CredentialDirectory:
                 shown = file_name.encode(errors="replace").decode()  # Linux allows names that aren't UTF-8
                 problems.append(CredentialProblem(shown, entry.reason, entry.since))
         return Snapshot(credentials, errors, tuple(problems))
+
+
+def _same(one: Credential, other: Credential) -> bool:
+    return (one.digest, one.token_digest) == (other.digest, other.token_digest)
 
 
 class _Recorder:

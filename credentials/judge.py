@@ -54,6 +54,7 @@ def judge(
         source=source,
         loaded_at=now,
         namespaces=chosen.namespaces,
+        token_digest=_token_digest(user, directory, read),
         tls_verified=posture.is_tls_verified(cluster),
         expires_at=posture.expires_at(user),
     )
@@ -74,3 +75,9 @@ def _reduced(chosen: Selection, cluster: dict[str, Any], user: dict[str, Any]) -
 
 def _digest(config: dict[str, Any], namespaces: tuple[str, ...]) -> str:
     return hashlib.sha256(msgspec.json.encode([config, namespaces], order="deterministic")).hexdigest()
+
+
+def _token_digest(user: dict[str, Any], directory: str, read: Read) -> str | None:
+    if "tokenFile" not in user:
+        return None
+    return hashlib.sha256(read(directory, user["tokenFile"])).hexdigest()

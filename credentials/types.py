@@ -35,6 +35,8 @@ class Credential(msgspec.Struct, frozen=True):
     may not list cluster-wide."""
     warnings: tuple[str, ...] = ()
     tls_verified: bool = True
+    token_digest: str | None = None
+    """SHA-256 of the token file's content; None without one."""
     expires_at: datetime | None = None
     """When an embedded client certificate or token (a JWT's `exp`) ends, if it says so."""
 

@@ -86,6 +86,24 @@ async def test_a_replaced_credential_shows_only_differences(simulated_cluster: S
         assert [(each.name, each.deleted) for each in feed.changes(head)] == [("leaves", True)]
 
 
+async def test_a_new_token_in_its_file_ends_a_refusal_at_once(
+    simulated_cluster: SimulatedCluster, tmp_path: Path
+) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text(simulated_cluster.token)
+    config = simulated_cluster.kubeconfig()
+    config["users"][0]["user"] = {"tokenFile": "token"}
+    snapshots = Snapshots(credential(config, directory=tmp_path))
+    async with running_fleet(snapshots, timing=msgspec.structs.replace(FAST, refused=100)) as fleet:
+        feed = fleet.feeds["simulated"]
+        await seen(feed, stands("CONNECTED", live=True))
+        simulated_cluster.tokens.revoke(simulated_cluster.token)
+        await seen(feed, stands("ERROR"))
+        token_file.write_text(simulated_cluster.tokens.issue())
+        snapshots.put(credential(config, directory=tmp_path))
+        await seen(feed, stands("CONNECTED", live=True))
+
+
 async def test_another_cluster_under_the_same_name_replaces_all(simulated_cluster: SimulatedCluster) -> None:
     simulated_cluster.apply(model_deployment("here"))
     async with SimulatedCluster() as other:
