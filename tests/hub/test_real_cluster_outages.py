@@ -252,7 +252,16 @@ async def test_a_token_is_rotated(hub_process: ServedHub, seeded: ApiServer, tim
         await _missed_deletions_are_told(scene, began)
         reached = await scene.all_end_in_the_true_state()
         timetable.note("old token dead, new one in its file → true state", since=mended, until=reached)
-        assert not any(f"instance {scene.instance_id} is ERROR" in record.event for record in hub.records())
+        assert not any(f"instance {scene.instance_id} is ERROR" in each.event for each in hub.records())
+
+        await seeded.restart(tokens={"newest-token": "hub"})
+        found = await until_instance(hub, hub.admin, scene.instance_id, status="ERROR")
+        assert "renew the kubeconfig" in found["statusReason"]
+        token.write_text("newest-token")
+        renewed = time.monotonic()
+        await until_instance(hub, hub.admin, scene.instance_id, status="CONNECTED")
+        timetable.note("after a refusal: new token in its file → CONNECTED", since=renewed)
+        await scene.all_end_in_the_true_state()
 
 
 async def _make_admin(kubectl: Kubectl, user: str) -> None:
