@@ -23,7 +23,8 @@ run: $(VENV)/run.stamp web ## The hub with the settings of the environment (HUB_
 test: $(VENV)/dev.stamp web ## Every test that this machine can run; says what it skips and why
 	$(BIN)/python -m pytest $(TESTS)
 
-check: $(VENV)/dev.stamp ## Style, types, import contracts, and that schema.graphql is what the code prints
+check: $(VENV)/dev.stamp ## Style, types (web/ too), import contracts, schema.graphql is what the code prints
+	@web/build.sh check
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy $(CODE)
