@@ -10,7 +10,7 @@ import strawberry
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from graphql import ExecutionResult, OperationType
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
@@ -24,6 +24,7 @@ from schema.execution import answer, payload
 from schema.fanout import FanOut
 from schema.hub import Hub
 from schema.messages import Operation
+from schema.negotiation import GRAPHQL_RESPONSE, JSON, response_type
 from schema.rechecks import Connections
 from schema.websocket import Connection
 
@@ -70,14 +71,36 @@ class View(GraphQL[Context, None]):
             code = "BAD_USER_INPUT"
             extensions = {"code": code, "requestId": request.scope["state"]["request_id"]}
             errors = [{"message": error.reason, "extensions": extensions}]
-            return JSONResponse({"errors": errors}, error.status_code)
+            media_type = response_type(request.headers.get("accept", "")) or JSON
+            return Response(self.encode_json({"errors": errors}), error.status_code, media_type=media_type)
+
+    async def get_sub_response(self, request: Request | WebSocket) -> Response:
+        """Carries the media type of the answer to `create_response`."""
+        asked = request.headers.get("accept", "")
+        media_type = response_type(asked)
+        if media_type is None and "text/html" not in asked:  # that is a browser, which gets the explorer
+            raise HTTPException(406, f"Answers are {JSON} or {GRAPHQL_RESPONSE}")
+        return Response(media_type=media_type)
+
+    def create_response(
+        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
+    ) -> Response:
+        # By the newer media type a request that could not be executed is a bad request; by the older it is
+        # an answer like any other (GraphQL over HTTP, section 6.4).
+        executed = "data" in response_data
+        newer = sub_response.media_type == GRAPHQL_RESPONSE
+        status = 200 if executed or not newer else 400
+        return Response(self.encode_json(response_data), status, media_type=sub_response.media_type)
 
     async def parse_http_body(
         self, request: AsyncHTTPRequestAdapter
     ) -> GraphQLRequestData | list[GraphQLRequestData]:
         data = await super().parse_http_body(request)
-        if isinstance(data, GraphQLRequestData) and data.protocol != "http":
-            raise HTTPException(406, "Answers are application/json; subscriptions go over WebSocket")
+        if isinstance(data, GraphQLRequestData):
+            if data.protocol != "http":
+                raise HTTPException(406, "Streams go over WebSocket, not over HTTP")
+            if not isinstance(data.operation_name, str | None):
+                raise HTTPException(400, "The operationName must be a string or null, if provided")
         return data
 
     async def execute_single(  # type: ignore[override]
