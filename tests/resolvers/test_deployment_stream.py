@@ -16,6 +16,7 @@ from resolvers.deployment_stream import DeploymentReader
 from resolvers.errors import SlowConsumer
 from resolvers.filters import EVERYTHING, DeploymentFilter, predicate
 from resolvers.streams import DeploymentEvent, EventType
+from tests.support.examples import examples
 from tests.support.identities import a_grant, an_identity
 from tests.support.resources import deployment, pod
 from tests.support.stores import Clock, StoresFleet, everything, set_live
@@ -387,5 +388,5 @@ class Streams(RuleBasedStateMachine):
 
 TestStreams = Streams.TestCase
 TestStreams.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, report_multiple_bugs=False
+    max_examples=examples(100), stateful_step_count=40, deadline=None, report_multiple_bugs=False
 )
