@@ -49,9 +49,11 @@ async def served_hub(folder: Path) -> AsyncIterator[ServedHub]:
     """The hub with its state and its credentials below `folder`; ended by SIGTERM, within its promise."""
     credentials, log = folder / "credentials", folder / "log"
     credentials.mkdir()
-    admin = await _token(folder, "github:1")
-    deployer = await _person(folder, "github:2", "--role", "deployer")
-    limited = await _person(folder, "github:3", "--role", "viewer", "--namespace", "team-b")
+    admin, deployer, limited = await asyncio.gather(
+        _token(folder, "github:1"),
+        _person(folder, "github:2", "--role", "deployer"),
+        _person(folder, "github:3", "--role", "viewer", "--namespace", "team-b"),
+    )
     with log.open("wb") as stderr:
         process = await _hub(folder, "serve", stderr=stderr.fileno())
     try:
@@ -63,14 +65,14 @@ async def served_hub(folder: Path) -> AsyncIterator[ServedHub]:
         await _end(process)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def hub_process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServedHub]:
-    """One hub for a module, whose tests bring an instance each and take it away again."""
+    """One hub for all tests, which bring an instance each and take it away again."""
     async with served_hub(tmp_path_factory.mktemp("hub")) as hub:
         yield hub
 
 
-async def _hub(folder: Path, *arguments: str, stderr: int | None = None) -> Process:
+async def _hub(folder: Path, *arguments: str, stderr: int) -> Process:
     settings = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -95,9 +97,9 @@ async def _token(folder: Path, person: str) -> str:
 
 
 async def _output(folder: Path, *arguments: str) -> str:
-    process = await _hub(folder, *arguments)
-    printed, _ = await process.communicate()
-    assert process.returncode == 0, arguments
+    process = await _hub(folder, *arguments, stderr=PIPE)
+    printed, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()
     return printed.decode().strip()
 
 
