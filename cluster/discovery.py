@@ -62,7 +62,8 @@ async def look_out(
         else:
             failures, pause, delay = 0, delay, min(delay * 2, timing.discovery)
         try:
-            await asyncio.wait_for(changed.wait(), pause)
+            async with asyncio.timeout(pause):  # wait_for loses a cancellation that comes with a change
+                await changed.wait()
             delay = timing.discovery_first
         except TimeoutError:
             continue

@@ -76,7 +76,8 @@ class Registry:
                         await self.register(fleet.feeds)
                         registered()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), RETRY)
+                    async with asyncio.timeout(RETRY):  # wait_for loses a cancellation that comes with news
+                        await changed.wait()
                 await asyncio.sleep(PAUSE)
         finally:
             unsubscribe()

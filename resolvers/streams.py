@@ -110,7 +110,8 @@ class Live(Generic[E]):
                     yield message
                 if drained.again != 0:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(changed.wait(), drained.again)
+                        async with asyncio.timeout(drained.again):
+                            await changed.wait()
         finally:
             unsubscribe()
             self.reader.close()

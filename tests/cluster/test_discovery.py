@@ -70,6 +70,24 @@ async def test_looks_go_on_after_an_error(bare_cluster: SimulatedCluster, client
         assert await asyncio.wait_for(anext(looks), 2) is None
 
 
+async def test_looking_ends_when_cancelled_in_the_moment_of_a_hint(client: Client) -> None:
+    """asyncio.wait_for of Python 3.11 loses such a cancellation, and the instance would never end."""
+    changed, looked = asyncio.Event(), asyncio.Event()
+    timing = msgspec.structs.replace(FAST, discovery_first=60, discovery=60)
+
+    async def look() -> None:
+        async for _ in look_out(client, changed=changed, timing=timing):
+            looked.set()
+
+    looking = asyncio.create_task(look())
+    await asyncio.wait_for(looked.wait(), 5)
+    await asyncio.sleep(0)  # from the answer into the wait for the next look
+    changed.set()
+    looking.cancel()
+    await asyncio.wait([looking], timeout=2)
+    assert looking.cancelled()
+
+
 def test_which_crds_matter() -> None:
     assert concerns_deployments("modeldeployments.airunway.ai")
     assert not concerns_deployments("inferenceproviderconfigs.airunway.ai")
