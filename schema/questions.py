@@ -1,6 +1,6 @@
 """A live question: a subscription with its variables, as asked by people with the same rights."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
@@ -21,6 +21,7 @@ from resolvers.streams import Live
 from schema.context import Context
 from schema.execution import payload, prepare
 from schema.messages import Operation
+from schema.projection import compile_projection
 
 _JSON = msgspec.json.Encoder()
 
@@ -53,6 +54,10 @@ class Question:
             schema=self.schema, document=self.document, operation=self.operation, context=self.context
         )
 
+    @cached_property
+    def _projection(self) -> Callable[[Any], dict[str, Any]] | None:
+        return compile_projection(cast("Executor[Any]", self.executor))  # `ask` found it sound
+
     def asked_by(self, identity: Identity) -> "Question":
         return replace(self, context=replace(self.context, identity=identity))
 
@@ -70,6 +75,11 @@ class Question:
 
     async def payload(self, message: Any) -> bytes:
         """One message as the JSON of an execution result."""
+        if self._projection is not None:
+            try:
+                return _JSON.encode({"data": self._projection(message)})
+            except Exception:  # noqa: S110 - whatever it is, the executor says it with its path
+                pass
         executor = cast("Executor[Any]", self.executor)  # `ask` found it sound
         result = execute_subscription_event(executor.build_per_event_executor(message))
         if not isinstance(result, ExecutionResult):
