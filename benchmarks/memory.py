@@ -1,19 +1,19 @@
-"""What a cached deployment weighs, and what 100 clusters of 1,000 weigh together.
+"""(c) What a cached deployment weighs, and what 100 clusters of 1,000 weigh together.
 
-`python -m benchmarks.memory`: deployments of about 4 KB of JSON, decoded as the client decodes them and put
+Deployments of about 4 KB of JSON, decoded as the client decodes them and put
 into the stores, first alone, then each with a pod of its own. Weighed as the growth of the process (RSS), so
 the change log, the indexes and the allocator's losses are in it.
 """
 
 import gc
 import json
-import sys
 from collections.abc import Callable
 
 import msgspec
 import psutil
 
 from benchmarks import objects
+from benchmarks.figures import Figure
 from cluster.store import Store
 from cluster.wire import ModelDeployment, Pod
 
@@ -21,7 +21,9 @@ CLUSTERS = 100
 DEPLOYMENTS = 1_000
 NAMESPACES = 20
 MAX_EACH = 5 * 1024
-MAX_TOTAL = 1024**3
+"""Bytes."""
+MAX_TOTAL = 1024
+"""MiB of the whole process (issue 3)."""
 
 
 def weigh(fill: Callable[[], None]) -> int:
@@ -54,20 +56,20 @@ def fill_pods(stores: list[Store]) -> None:
         )
 
 
-def main() -> int:
+def run() -> list[Figure]:
     stores = [Store(f"cluster-{index:03d}") for index in range(CLUSTERS)]
     count = CLUSTERS * DEPLOYMENTS
     raw = len(json.dumps(objects.deployment(number=1, namespace="team-01"), separators=(",", ":")))
-    grown = weigh(lambda: fill_deployments(stores))
-    pods = weigh(lambda: fill_pods(stores))
-    total = psutil.Process().memory_info().rss
-    each = grown / count
-    print(f"{CLUSTERS} clusters x {DEPLOYMENTS} deployments of {raw} bytes of JSON, one pod each")
-    print(f"a deployment  {each:8.0f} bytes = {each / raw:.2f} x its JSON (at most {MAX_EACH})")
-    print(f"its pod       {pods / count:8.0f} bytes")
-    print(f"the process   {total / 2**20:8.0f} MiB (at most {MAX_TOTAL / 2**20:.0f})")
-    return 0 if each <= MAX_EACH and total <= MAX_TOTAL else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    each = weigh(lambda: fill_deployments(stores)) / count
+    pod = weigh(lambda: fill_pods(stores)) / count
+    total = psutil.Process().memory_info().rss / 2**20
+    return [
+        Figure(
+            what=f"a cached deployment of {raw:,} bytes of JSON", value=each, unit="bytes", limit=MAX_EACH
+        ),
+        Figure(what="cached ÷ its JSON", value=each / raw, unit="×"),
+        Figure(what="its pod", value=pod, unit="bytes"),
+        Figure(
+            what=f"{CLUSTERS} × {DEPLOYMENTS:,} with a pod each", value=total, unit="MiB", limit=MAX_TOTAL
+        ),
+    ]

@@ -1,0 +1,46 @@
+"""`python -m benchmarks`: all of them, or those that are named."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from multiprocessing import get_context
+from types import ModuleType
+
+from benchmarks.figures import Figure, machine
+
+NAMES = ("lag", "broadcast", "memory", "startup", "isolation")
+"""In the order of issue 3, (a) to (e)."""
+
+
+def run_apart(benchmark: ModuleType) -> list[Figure]:
+    """In a process of its own, which weighs and pins itself."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        figures: list[Figure] = process.submit(benchmark.run).result()
+        return figures
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print every figure; 0 if all are within their limits."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", nargs="*", choices=[*NAMES, []], default=NAMES, help=", ".join(NAMES))
+    print(machine())
+    results: dict[str, list[Figure]] = {}
+    for name in parser.parse_args(arguments).name or NAMES:
+        benchmark, begin = import_module(f"benchmarks.{name}"), time.monotonic()
+        print(f"\n{name}: {(benchmark.__doc__ or '').splitlines()[0]}", flush=True)
+        results[name] = run_apart(benchmark)
+        for figure in results[name]:
+            print(f"  {figure}")
+        print(f"  ({time.monotonic() - begin:.0f} s)", flush=True)
+    judged = [(name, each) for name, figures in results.items() for each in figures if each.limit is not None]
+    print("\nLimits")
+    for name, figure in judged:
+        print(f"  {name:<10} {figure}")
+    return 0 if all(figure.passed for _, figure in judged) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
