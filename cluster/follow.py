@@ -44,7 +44,7 @@ class Follower(Generic[R]):
                 if while_allowed and self._watch.excluded:
                     self._report(self._kind.name, self._scope, None)
                     return
-                if self._watch is not before:
+                if self._watch != before:  # a list alone is nothing to report
                     self._report(self._kind.name, self._scope, self._watch)
 
     def _take(self, outcome: Outcome[R]) -> None:
