@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.support.demo",
     "tests.support.envtest_fixtures",
     "tests.support.hub_process",
+    "tests.support.node",
     "tests.support.simulation",
     "tests.support.timetable",
 ]
