@@ -82,6 +82,7 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         ),
         hub=Hub(version=_version(), mode=HubMode.DEMO if settings.demo else HubMode.HUB, auth_providers=[]),
         authenticator=authenticator,
+        introspection=settings.graphql.introspection,
         explorer=explorer,
     )
     app = Starlette(

@@ -16,6 +16,8 @@ class Context:
     hub: Hub
     identity: Identity | None
     request_id: str
+    introspection: bool | None
+    """Whether anybody may ask for the schema; None: who is signed in."""
     wake: Callable[[], None]
     """Asks the fan-out for a turn, when something other than a cluster's change brings news."""
 

@@ -20,6 +20,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from schema.context import Context
 from schema.documents import Checked
 from schema.errors import format_errors
+from schema.introspection import refusals
 from schema.messages import Operation
 
 Errors = list[GraphQLError]
@@ -67,6 +68,8 @@ async def answer(
     found = chosen(document, operation, allowed=allowed)
     if isinstance(found, list):
         return ExecutionResult(None, found)
+    if errors := refusals(schema=schema, document=found[0], query=operation.query, context=context):
+        return ExecutionResult(None, errors)
     executor = prepare(schema=schema, document=found[0], operation=operation, context=context)
     if isinstance(executor, list):
         return ExecutionResult(None, executor)

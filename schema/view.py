@@ -46,9 +46,11 @@ class View(GraphQL[Context, None]):
         services: Services,
         hub: Hub,
         authenticator: Authenticator,
+        introspection: bool | None,
         explorer: Callable[[Request], Awaitable[Response]],
     ) -> None:
-        """`explorer` answers a browser that opens the address as a page."""
+        """`introspection` says whether anybody may ask for the schema (None: who is signed in); `explorer`
+        answers a browser that opens the address as a page."""
         super().__init__(
             schema,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
@@ -62,6 +64,7 @@ class View(GraphQL[Context, None]):
         self.fanout = FanOut(services.fleet)
         self._services = services
         self._hub = hub
+        self._introspection = introspection
         self._explorer = explorer
 
     async def run(self, request: Request | WebSocket, *args: Any, **kwargs: Any) -> Any:
@@ -142,6 +145,7 @@ class View(GraphQL[Context, None]):
             hub=self._hub,
             identity=state["identity"],
             request_id=state["request_id"],
+            introspection=self._introspection,
             wake=self.fanout.wake,
         )
 

@@ -70,6 +70,7 @@ def a_question(query: str, variables: dict[str, Any], *, role: Role) -> Question
         hub=Hub(version="test", mode=HubMode.HUB, auth_providers=[]),
         identity=an_identity(a_grant(role)),
         request_id="request",
+        introspection=None,
         wake=lambda: None,
     )
     return Question(SCHEMA, document, Operation(query, variables), context)

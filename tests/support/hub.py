@@ -37,7 +37,13 @@ PROTOCOL = "graphql-transport-ws"
 EVERYWHERE = Scope()
 
 
-def hub_settings(folder: Path, *, database: DatabaseUrl | None = None, demo: bool = False) -> Settings:
+def hub_settings(
+    folder: Path,
+    *,
+    database: DatabaseUrl | None = None,
+    demo: bool = False,
+    introspection: bool | None = None,
+) -> Settings:
     return Settings(
         hub_mode=True,
         demo=demo,
@@ -51,7 +57,7 @@ def hub_settings(folder: Path, *, database: DatabaseUrl | None = None, demo: boo
         ),
         database=DatabaseSettings(url=database or SqliteUrl(path=folder / "hub.db")),
         credentials=CredentialsSettings(path=folder / "credentials", exec_allow=frozenset()),
-        graphql=GraphqlSettings(introspection=None),
+        graphql=GraphqlSettings(introspection=introspection),
         log=LogSettings(format="text", level="info"),
         warnings=(),
     )
@@ -160,10 +166,15 @@ class HubUnderTest(HubClient):
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, database: DatabaseUrl | None = None, timing: Timing = FAST, demo: bool = False
+    folder: Path,
+    *,
+    database: DatabaseUrl | None = None,
+    timing: Timing = FAST,
+    demo: bool = False,
+    introspection: bool | None = None,
 ) -> AsyncIterator[HubUnderTest]:
     """Serves until the block ends, then shuts down as a SIGTERM does."""
-    settings = hub_settings(folder, database=database, demo=demo)
+    settings = hub_settings(folder, database=database, demo=demo, introspection=introspection)
     settings.credentials.path.mkdir(exist_ok=True)
     started = asyncio.Event()
     with listen(settings.http) as listening:
