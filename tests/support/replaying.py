@@ -62,13 +62,12 @@ class Replay:
 class Client:
     """A connection with one subscription, read as long as `reading` is set."""
 
-    def __init__(self, connection: ClientConnection) -> None:
-        self.replay = Replay()
+    def __init__(self, connection: ClientConnection, replay: Replay) -> None:
+        self.replay = replay
         self.reading = asyncio.Event()
         self.reading.set()
         self.errors: list[Json] = []
         """What ended the subscription."""
-        self.bytes = 0
         self._connection = connection
         self._news = asyncio.Event()
 
@@ -79,10 +78,6 @@ class Client:
                 self._take(await self._connection.recv())
                 self._news.set()
         self._news.set()
-
-    @property
-    def closed(self) -> bool:
-        return self._connection.close_code is not None
 
     async def complete(self) -> None:
         await self._connection.send(json.dumps({"type": "complete", "id": "1"}))
@@ -108,7 +103,6 @@ class Client:
         await self.until(lambda: self.replay.shown == expected, within=within)
 
     def _take(self, data: str | bytes) -> None:
-        self.bytes += len(data)
         message = json.loads(data)
         if message["type"] == "error":
             self.errors += message["payload"]
@@ -120,7 +114,7 @@ class Client:
 
 @asynccontextmanager
 async def a_client(
-    hub: HubClient, token: str, *, query: str = EVENTS, **variables: Any
+    hub: HubClient, token: str, *, query: str = EVENTS, replay: Replay | None = None, **variables: Any
 ) -> AsyncIterator[Client]:
     """Subscribed when the block begins; closed, however it stands, when it ends."""
     raw = socket.socket()
@@ -141,11 +135,13 @@ async def a_client(
         assert json.loads(await connection.recv()) == {"type": "connection_ack"}
         payload = {"query": query, "variables": variables}
         await connection.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
-        client = Client(connection)
+        client = Client(connection, replay or Replay())
         listening = asyncio.create_task(client.listen(), name="client")
         try:
             yield client
         finally:
+            if not client.reading.is_set():
+                client.abort()  # it would wait for an answer that it doesn't read
             listening.cancel()
             await asyncio.wait([listening])
             if not listening.cancelled():
