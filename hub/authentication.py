@@ -35,6 +35,16 @@ class Authentication:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        await self._recognise(scope)
+        error = scope["state"]["auth_error"]
+        if isinstance(error, Unauthenticated) and "authorization" not in Headers(scope=scope):
+            send = adding_header(send, "set-cookie", self._cookie.clearing())
+        if error and scope["type"] == "http" and needs_sound_credential(scope):
+            await _refuse(scope, receive, send, error)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _recognise(self, scope: Scope) -> None:
         state = scope["state"]
         state.update(identity=None, credential=None, auth_error=None)
         headers = Headers(scope=scope)
@@ -46,12 +56,6 @@ class Authentication:
                 state.update(identity=identity, credential=credential)
         except AuthError as error:
             state["auth_error"] = error
-            if not authorization and isinstance(error, Unauthenticated):
-                send = adding_header(send, "set-cookie", self._cookie.clearing())
-        if state["auth_error"] and scope["type"] == "http" and needs_sound_credential(scope):
-            await _refuse(scope, receive, send, state["auth_error"])
-        else:
-            await self._app(scope, receive, send)
 
 
 def _bearer(given: list[str]) -> str:

@@ -32,15 +32,17 @@ class KnownHostAndOrigin:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        await (self._refusal(scope) or self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
         if scope["path"] not in PROBES and not self._knows_host(headers.getlist("host")):
             problem = Problem("FORBIDDEN", "The hub isn't known by this Host; see AUTH_CALLBACK_URL")
-            await problem_response(scope, problem, status=421)(scope, receive, send)
-        elif not self._knows_origin(scope, headers.getlist("origin")):
+            return problem_response(scope, problem, status=421)
+        if not self._knows_origin(scope, headers.getlist("origin")):
             problem = Problem("FORBIDDEN", "Pages of this Origin may not use the hub; see ALLOWED_ORIGINS")
-            await problem_response(scope, problem)(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return problem_response(scope, problem)
+        return None
 
     def _knows_host(self, given: list[str]) -> bool:
         """By name alone: the port is whatever was forwarded to ours."""

@@ -39,5 +39,5 @@ class Connections:
         held = [(each, each.credential) for each in self._open]
         verdicts = await authenticator.refresh({credential for _, credential in held if credential})
         for connection, credential in held:
-            if credential is not None:
-                closing.create_task(connection.recheck(verdicts[credential]), name="recheck")
+            if credential is not None and (error := connection.recheck(verdicts[credential])) is not None:
+                closing.create_task(connection.refuse(error), name="refusal")

@@ -39,6 +39,13 @@ class Socket(WebSocketsSansIOProtocol):
         if hasattr(self, "scope"):  # a refused handshake has none
             cast("dict[str, Any]", self.scope["extensions"])[SCOPE_KEY] = self
 
+    def start_keepalive(self) -> None:
+        """The handshake is over. Its headers, several times over, would be 4 KB in each idle connection."""
+        super().start_keepalive()
+        self.request.headers.clear()
+        self.response.headers.clear()
+        cast("list[Any]", self.scope["headers"]).clear()
+
     def on_writable(self, callback: Callable[[], None]) -> None:
         """Call `callback` whenever the socket was full and takes frames again."""
         self._on_writable = callback
