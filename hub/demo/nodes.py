@@ -30,6 +30,8 @@ class Scheduler:
     def __init__(self, *, cluster: SimulatedCluster, pools: Sequence[NodePool]) -> None:
         self._cluster = cluster
         self._pools = pools
+        self._added: set[str] = set()
+        """Nodes that came because their pool grows."""
         for pool in pools:
             for index in range(pool.count):
                 cluster.apply(_node(pool, index))
@@ -57,19 +59,19 @@ class Scheduler:
 
     def shrink(self) -> None:
         """Remove the added nodes that no pod is on."""
-        used_nodes = {pod["spec"].get("nodeName") for pod in self._cluster.objects(PODS)}
-        base = {_node_name(pool, index) for pool in self._pools for index in range(pool.count)}
-        for node in self._cluster.objects(NODES):
-            name = node["metadata"]["name"]
-            if name not in base and name not in used_nodes:
-                self._cluster.delete(NODES, "", name)
+        used = {pod["spec"].get("nodeName") for pod in self._cluster.objects(PODS)}
+        for name in self._added - used:
+            self._cluster.delete(NODES, "", name)
+        self._added &= used
 
     def _grow(self, gpus: int) -> str | None:
         names = {node["metadata"]["name"] for node in self._cluster.objects(NODES)}
         for pool in self._pools:
             if pool.grows and pool.gpus >= gpus:
                 index = next(index for index in range(len(names) + 1) if _node_name(pool, index) not in names)
-                return str(self._cluster.apply(_node(pool, index))["metadata"]["name"])
+                name = str(self._cluster.apply(_node(pool, index))["metadata"]["name"])
+                self._added.add(name)
+                return name
         return None
 
     def _used(self) -> Counter[str]:
