@@ -63,6 +63,12 @@ class Socket(WebSocketsSansIOProtocol):
         if self._on_writable is not None:
             self._on_writable()
 
+    def shutdown(self) -> None:
+        """The server ends."""
+        super().shutdown()
+        if self.full:  # it would be closing until its reader takes what is there
+            self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._calm()
         self._on_writable = None

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+from tests.support.hub import HubClient
 from tests.support.hub_process import ServedHub
 from tests.support.kubectl import Json
 from tests.support.waiting import until
@@ -40,7 +41,7 @@ async def an_instance(hub: ServedHub, kubeconfig: str, *, status: str = "CONNECT
 
 
 async def until_instance(
-    hub: ServedHub, token: str, instance_id: str, *, within: float = 30.0, **fields: Any
+    hub: HubClient, token: str, instance_id: str, *, within: float = 30.0, **fields: Any
 ) -> Json:
     """Waits until the instance's fields are these; then all that is asked of it."""
     found: Json = {}
