@@ -15,6 +15,7 @@ from strawberry.types.field import StrawberryField
 
 from auth.permissions import Permission
 from auth.policy import Permit, Place, Refusal, RefusalReason, authorise, narrow
+from resolvers.errors import NotFound
 from schema.context import Info
 from schema.errors import Refused
 from schema.words import Denial
@@ -108,11 +109,14 @@ class Requires(Guard):
             raise Refused(Refusal(RefusalReason.UNAUTHENTICATED, self._permission, Place()))
         if self._when_denied is Denial.NARROW:
             return self._pass(next_, source, info, narrow(identity, self._permission), kwargs)
-        verdict = authorise(identity, self._permission, self._place(source, kwargs))
+        place = self._place(source, kwargs)
+        verdict = authorise(identity, self._permission, place)
         if isinstance(verdict, Permit):
             return self._pass(next_, source, info, verdict, kwargs)
         if self._when_denied is Denial.HIDE:
             return None
+        if place.instance_id is not None and place.instance_id not in info.context.services.fleet.feeds:
+            raise NotFound  # who sees every instance knows that this is none
         raise Refused(verdict)
 
     def _pass(
