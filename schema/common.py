@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import msgspec
 import strawberry
 
 T = TypeVar("T")
@@ -25,7 +26,9 @@ def several(values: Sequence[T] | None) -> tuple[T, ...] | None:
 
 
 def print_time(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    # `isoformat` writes the same and takes six times as long, in what a sixth of each event's cost was.
+    printed: str = msgspec.to_builtins(value.astimezone(UTC))
+    return printed
 
 
 def parse_time(text: str) -> datetime:

@@ -15,6 +15,8 @@ from operator import attrgetter
 from typing import Any, cast
 
 from graphql import (
+    GRAPHQL_MAX_INT,
+    GRAPHQL_MIN_INT,
     Executor,
     GraphQLEnumType,
     GraphQLField,
@@ -24,7 +26,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
 )
-from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet, collect_fields
+from graphql.execution.collect_fields import FieldDetailsList, collect_fields
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
 from strawberry import Info
@@ -32,11 +34,12 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
 Project = Callable[[Any], Any]
-"""From a resolved value to what JSON has for it, None included."""
-
+"""From an object to a value of it as JSON has it, None included."""
 
 _ITSELF = {"String": str, "ID": str, "Boolean": bool}
 """Scalars whose values of exactly this class are serialised as what they are."""
+
+_INTS = range(GRAPHQL_MIN_INT, GRAPHQL_MAX_INT + 1)
 
 
 class _OptOut(Exception):
@@ -57,7 +60,7 @@ def compile_projection(executor: Executor[Any]) -> Callable[[Any], dict[str, Any
     ).grouped_field_set
     ((name, details),) = fields.items()
     try:
-        project = _complete(_definition(root, details).type, details, executor)
+        project = _project(_itself, _definition(root, details).type, details, executor)
     except _OptOut:
         return None
     return lambda message: {name: project(message)}
@@ -70,68 +73,85 @@ def _definition(parent: GraphQLObjectType, details: FieldDetailsList) -> GraphQL
     return definition
 
 
-def _complete(kind: GraphQLOutputType, details: FieldDetailsList, executor: Executor[Any]) -> Project:
-    """How a field's value becomes its part of the answer."""
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _project(
+    read: Project,
+    kind: GraphQLOutputType,
+    details: FieldDetailsList,
+    executor: Executor[Any],
+    *,
+    required: bool = False,
+) -> Project:
+    """How what `read` gives becomes a part of the answer; one call, because calls are what all this costs."""
     match kind:
         case GraphQLNonNull():
-            return _required(_complete(kind.of_type, details, executor))
+            return _project(read, kind.of_type, details, executor, required=True)
         case GraphQLList():
-            return _each(_complete(kind.of_type, details, executor))
+            return _list(read, _project(_itself, kind.of_type, details, executor), required=required)
         case GraphQLObjectType():
             fields = executor.collect_subfields(kind, details).grouped_field_set
-            return _object(kind, fields, executor)
+            parts = [(name, _field(kind, each, executor)) for name, each in fields.items()]
+            return _object(read, parts, required=required)
         case _ if isinstance(kind, GraphQLLeafType):
-            return _leaf(kind)
+            return _leaf(read, kind, required=required)
         case _:
             raise _OptOut
 
 
-def _required(project: Project) -> Project:
-    def required(value: Any) -> Any:
-        answer = project(value)
-        if answer is None:
-            raise _NullError
-        return answer
+def _list(read: Project, project: Project, *, required: bool) -> Project:
+    def values(source: Any) -> Any:
+        found = read(source)
+        return _null(required=required) if found is None else [project(value) for value in found]
 
-    return required
+    return values
 
 
-def _each(project: Project) -> Project:
-    def each(values: Any) -> Any:
-        return None if values is None else [project(value) for value in values]
+def _object(read: Project, parts: list[tuple[str, Project]], *, required: bool) -> Project:
+    def fields(source: Any) -> Any:
+        found = read(source)
+        if found is None:
+            return _null(required=required)
+        return {name: project(found) for name, project in parts}
 
-    return each
+    return fields
 
 
-def _leaf(kind: GraphQLLeafType) -> Project:
-    serialize = cache(kind.serialize) if isinstance(kind, GraphQLEnumType) else kind.serialize
+def _leaf(read: Project, kind: GraphQLLeafType, *, required: bool) -> Project:
     itself = _ITSELF.get(kind.name)
+    serialize = _serializer(kind)
 
-    def leaf(value: Any) -> Any:
-        return value if value is None or type(value) is itself else serialize(value)
+    def leaf(source: Any) -> Any:
+        value = read(source)
+        if type(value) is itself:
+            return value
+        return _null(required=required) if value is None else serialize(value)
 
     return leaf
 
 
-def _object(kind: GraphQLObjectType, fields: GroupedFieldSet, executor: Executor[Any]) -> Project:
-    parts = [_part(kind, name, details, executor) for name, details in fields.items()]
-
-    def project(source: Any) -> Any:
-        if source is None:
-            return None
-        return {name: complete(read(source)) for name, read, complete in parts}
-
-    return project
+def _serializer(kind: GraphQLLeafType) -> Project:
+    serialize: Project = kind.serialize
+    if isinstance(kind, GraphQLEnumType):
+        return cache(serialize)
+    if kind.name == "Int":
+        return lambda value: value if type(value) is int and value in _INTS else serialize(value)
+    return serialize
 
 
-def _part(
-    parent: GraphQLObjectType, name: str, details: FieldDetailsList, executor: Executor[Any]
-) -> tuple[str, Project, Project]:
-    """A field of the answer: its name, how to read it from its object, how to complete what was read."""
+def _null(*, required: bool) -> None:
+    if required:
+        raise _NullError
+
+
+def _field(parent: GraphQLObjectType, details: FieldDetailsList, executor: Executor[Any]) -> Project:
+    """From an object to one of its fields."""
     if details[0].node.name.value == "__typename":
-        return name, lambda _: parent.name, lambda value: value
+        return lambda _: parent.name
     definition = _definition(parent, details)
-    return name, _read(parent, definition, details, executor), _complete(definition.type, details, executor)
+    return _project(_read(parent, definition, details, executor), definition.type, details, executor)
 
 
 def _read(
