@@ -1,7 +1,7 @@
 """The reader behind `deploymentEvents` and `deploymentChanges`."""
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import copy
 from typing import Self
 
@@ -70,6 +70,7 @@ class DeploymentReader:
         self._shown: dict[str, _Shown] = {}
         self._known_feeds: Mapping[str, InstanceFeed] | None = None
         self._own_feeds: Mapping[str, InstanceFeed] = {}
+        self._next: str | None = None
         if not include_initial:
             for feed in self._feeds().values():
                 self._shown[feed.instance_id] = _Shown(feed.epoch, feed.head, live=feed.state.live)
@@ -84,6 +85,7 @@ class DeploymentReader:
             isinstance(other, DeploymentReader)
             and self._permit.scopes == other._permit.scopes
             and self._wanted == other._wanted
+            and self._next == other._next
             and self._shown.keys() == other._shown.keys()
             and all(shown.same(other._shown[key]) for key, shown in self._shown.items())
         )
@@ -112,12 +114,25 @@ class DeploymentReader:
         events: list[DeploymentEvent] = []
         feeds = self._feeds()
         caught_up = self._shown.keys() <= feeds.keys() or self._forget_all_but(feeds.keys(), events, limit)
-        for instance_id, feed in feeds.items():
+        for instance_id, feed in self._in_turn(feeds):
             shown = self._shown.get(instance_id)
             # Most questions have nothing to do in most turns: this line is what they cost.
-            if shown is None or not shown.caught_up(feed):
-                caught_up &= len(events) < limit and self._read(feed, events, limit)
+            if shown is not None and shown.caught_up(feed):
+                continue
+            if len(events) >= limit:
+                self._next = instance_id
+                return Drained(events, 0)
+            caught_up &= self._read(feed, events, limit)
+        self._next = None
         return Drained(events, None if caught_up else 0)
+
+    def _in_turn(self, feeds: Mapping[str, InstanceFeed]) -> Iterable[tuple[str, InstanceFeed]]:
+        """All of them, beginning with the one that there was no room for: a flood holds up nobody else."""
+        if self._next is None or self._next not in feeds:
+            return feeds.items()
+        items = list(feeds.items())
+        first = list(feeds).index(self._next)
+        return items[first:] + items[:first]
 
     # ------------------------------------------------------------ one instance
 
@@ -172,6 +187,9 @@ class DeploymentReader:
             raise SlowConsumer from error
         for change in changes:
             key = (change.namespace, change.name)
+            # Most changes are none of most questions' business: these lines are what they cost.
+            if key not in shown.deployments and not self._matches(change.deployment):
+                continue
             events += self._turn(feed.instance_id, shown, key, change.deployment, gone=change.deleted)
         shown.position = changes[-1].sequence if len(changes) == room else feed.head
 

@@ -390,3 +390,18 @@ TestStreams = Streams.TestCase
 TestStreams.settings = settings(
     max_examples=examples(100), stateful_step_count=40, deadline=None, report_multiple_bugs=False
 )
+
+
+def test_a_flood_on_one_instance_holds_up_no_other() -> None:
+    fleet, numbers = StoresFleet(), count(1)
+    stores = [fleet.add(instance_id) for instance_id in INSTANCES]
+    reader = DeploymentReader(fleet=fleet, permit=PERMITS[0], wanted=EVERYTHING, include_initial=False)
+    heard: set[str] = set()
+    for _ in range(len(INSTANCES)):
+        for store in stores:
+            for name in NAMES:
+                store.apply_deployment(deployment(name, version=next(numbers)), api_group=GROUP)
+        drained = reader.drain(len(NAMES))
+        heard.update(event.instance_id for event in drained.events)
+        assert drained.again == 0
+    assert heard == set(INSTANCES)

@@ -1,8 +1,10 @@
 """One change to many sockets: company that is found, lost and found again, and what is left at the end."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from hub.demo.load import churn, populate
 from hub.demo.resources import model_deployments
 from schema.fanout import Cohort
 from schema.view import View
-from tests.support.hub import HubUnderTest
+from tests.support.hub import GraphqlSocket, HubUnderTest
 from tests.support.replaying import FIELDS, Client, a_client, answer
 from tests.support.resources import deployment
 from tests.support.surface import World
@@ -238,3 +240,27 @@ async def test_who_is_behind_the_tombstones_is_told_and_nobody_else_is(
     assert error["extensions"]["reason"] == "SLOW_CONSUMER"
     await in_step(world, *healthy)
     await until_cohorts(world.hub, 1)
+
+
+async def test_summaries_are_shared_however_late_somebody_comes(world: World, stack: AsyncExitStack) -> None:
+    sockets: list[GraphqlSocket] = []
+    async with asyncio.TaskGroup() as readers:
+        for number in range(1, 4):
+            socket = await stack.enter_async_context(world.hub.socket(world.admin))
+            sockets.append(await socket.subscribe("subscription { deploymentSummaryEvents { total } }"))
+            readers.create_task(until_told(socket, 30))
+            populate(world.east, count=10 * number, namespaces=NAMESPACES)
+            await asyncio.sleep(0.3)  # they come at moments of their own
+    await until_cohorts(world.hub, 3)
+    for model in range(3):
+        world.east.delete(model_deployments(GROUP), NAMESPACES[0], f"model-{2 * model:05}")
+    await asyncio.gather(*(until_told(socket, 27) for socket in sockets))
+
+
+async def until_told(socket: GraphqlSocket, total: int) -> None:
+    """Until a summary has this total; no two come within the same second."""
+    told: list[tuple[float, int]] = []
+    while not told or told[-1][1] != total:
+        summary = await socket.next()
+        told.append((time.monotonic(), summary["total"]))
+    assert all(later[0] - earlier[0] > 0.7 for earlier, later in pairwise(told)), told
