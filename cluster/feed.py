@@ -74,7 +74,7 @@ class Fleet(Protocol):
 
     @property
     def feeds(self) -> Mapping[str, InstanceFeed]:
-        """By instance id, sorted. The mapping is of now, and another one whenever an instance comes or goes."""
+        """By instance id, sorted. Of now; another mapping whenever an instance comes or goes."""
         ...
 
     @property

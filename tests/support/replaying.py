@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -98,9 +98,6 @@ class Client:
             raise AssertionError(
                 f"not within {within} s: {replay.count} events, {self.errors}, {replay.live}, {replay.shown}"
             ) from error
-
-    async def shows(self, expected: Mapping[str, Json], *, within: float = 20.0) -> None:
-        await self.until(lambda: self.replay.shown == expected, within=within)
 
     def _take(self, data: str | bytes) -> None:
         message = json.loads(data)
