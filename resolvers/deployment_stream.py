@@ -1,7 +1,7 @@
 """The reader behind `deploymentEvents` and `deploymentChanges`."""
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from copy import copy
 from typing import Self
 
@@ -58,6 +58,7 @@ class DeploymentReader:
     """Per deployment ADDED, MODIFIED*, DELETED; per instance SYNCED and STALE.
 
     What it has shown is what was given out, never what waits: a changed permit acts on all that follows.
+    Everything is told in an order that what was shown decides, so that those who are the same say the same.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class DeploymentReader:
         for feed in self._feeds().values():
             if (shown := self._shown.get(feed.instance_id)) is None:
                 continue  # all of it is news
-            lost = [key for key in shown.deployments if not permit.allows(feed.instance_id, key[0])]
+            lost = [key for key in sorted(shown.deployments) if not permit.allows(feed.instance_id, key[0])]
             won = [
                 (namespace, deployment.name)
                 for namespace in places.namespaces(feed=feed, permit=permit, wanted=self._wanted)
@@ -173,7 +174,7 @@ class DeploymentReader:
             for deployment in feed.by_name(namespace)
             if self._matches(deployment)
         }
-        shown.unread = deque(key for key in shown.deployments if key not in current)
+        shown.unread = deque(key for key in sorted(shown.deployments) if key not in current)
         shown.unread.extend(
             key for key, deployment in current.items() if shown.deployments.get(key) != deployment
         )
@@ -211,14 +212,11 @@ class DeploymentReader:
             shown.deployments[key] = current
             yield DeploymentEvent(kind, instance_id, current.id, current, current.observed_at)
 
-    def _forget_all_but(
-        self, instance_ids: Collection[str], events: list[DeploymentEvent], limit: int
-    ) -> bool:
+    def _forget_all_but(self, instance_ids: Set[str], events: list[DeploymentEvent], limit: int) -> bool:
         """Instances went, or may no longer be seen: so does everything that was shown of them."""
-        for instance_id in [known for known in self._shown if known not in instance_ids]:
+        for instance_id in sorted(self._shown.keys() - instance_ids):
             shown = self._shown[instance_id]
-            while shown.deployments and len(events) < limit:
-                key = next(reversed(shown.deployments))
+            for key in sorted(shown.deployments)[: max(0, limit - len(events))]:
                 events += self._turn(instance_id, shown, key, None)
             if shown.deployments:
                 return False

@@ -327,11 +327,7 @@ class Streams(RuleBasedStateMachine):
     @precondition(lambda self: self.subscribers)
     @rule(pick=picks, limit=limits)
     def catch_up(self, pick: int, limit: int) -> None:
-        subscriber = self._pick(pick)
-        if self._drain(subscriber, limit):
-            while not subscriber.caught_up:
-                subscriber.drain(limit)
-            subscriber.check()
+        self._catch_up(self._pick(pick), limit)
 
     @invariant()
     def those_who_are_the_same_hear_the_same(self) -> None:
@@ -347,10 +343,7 @@ class Streams(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for subscriber in list(self.subscribers):
-            if self._drain(subscriber, 256):
-                while not subscriber.caught_up:
-                    subscriber.drain(2)
-                subscriber.check()
+            self._catch_up(subscriber, 2)
         for twins in list(self.twins):
             while twins in self.twins and not self._drain_both(twins, 256):
                 pass
@@ -359,6 +352,12 @@ class Streams(RuleBasedStateMachine):
 
     def _pick(self, pick: int) -> Subscriber:
         return self.subscribers[pick % len(self.subscribers)]
+
+    def _catch_up(self, subscriber: Subscriber, limit: int) -> None:
+        while self._drain(subscriber, limit):
+            if subscriber.caught_up:
+                subscriber.check()
+                return
 
     def _drain(self, subscriber: Subscriber, limit: int) -> bool:
         """Whether it could be: who stays away for too long is told so, and is no subscriber any more."""

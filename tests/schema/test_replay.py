@@ -4,7 +4,7 @@ Hypothesis makes up histories: changes and faults on two simulated clusters, and
 At the end of each, when all faults are over, three have to agree for every subscriber: the state that its
 events add up to, the answer to the same query by the same person, and the objects of the simulated servers.
 
-`make soak` tries 40 times as many.
+`make soak` tries many times as many (tests/support/examples.py).
 """
 
 import asyncio
