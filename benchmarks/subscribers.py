@@ -27,6 +27,9 @@ QUERY = "subscription%s($filter: DeploymentFilter) { deploymentEvents(filter: $f
 PING = b"\x89\x04"
 """The header of uvicorn's pings, which no JSON contains."""
 
+_BEFORE, _AFTER = b'"message":"', b"}" * 5
+"""What is around a message's stamp, and at its end."""
+
 _AT_ONCE = 100
 """Connections that are made together: a fresh one has 5 s for its first message."""
 
@@ -34,6 +37,7 @@ _AT_ONCE = 100
 class Subscribers:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+        self._buffer = memoryview(bytearray(262_144))
         self._sockets: list[socket.socket] = []
         self._rest: dict[socket.socket, bytes] = {}
         """What was read of messages that aren't complete."""
@@ -86,8 +90,9 @@ class Subscribers:
         deadline = time.monotonic() + within
         while len(lags) < expected and (left := deadline - time.monotonic()) > 0:
             for each, data, now in self._read(left):
-                lags += [(now - int(stamp)) / 1e6 for stamp in STAMP.findall(data)]
-                self._rest[each] = data[data.rfind(b"}" * 5) + 5 :] if b"}" * 5 in data else data
+                complete, _, self._rest[each] = data.rpartition(_AFTER)
+                stamped = complete.split(_BEFORE)[1:]  # a fifth of the time that STAMP takes
+                lags += [(now - int(text[: text.index(b'"')])) / 1e6 for text in stamped]
         return lags
 
     def one_text(self) -> str:
@@ -115,11 +120,11 @@ class Subscribers:
         """What came for whom, behind what was left of it before, and when."""
         for key, _ in self._selector.select(within):
             each: socket.socket = key.fileobj  # type: ignore[assignment]
-            received = each.recv(262_144)
+            size = each.recv_into(self._buffer)
             now = time.monotonic_ns()
-            if not received:
+            if not size:
                 raise ConnectionError("the server closed a connection")
-            data = self._rest[each] + received
+            data = self._rest[each] + self._buffer[:size]
             if (ping := data.find(PING)) >= 0:
                 end = ping + len(PING) + 4
                 each.sendall(b"\x8a\x84" + bytes(4) + data[end - 4 : end])
