@@ -69,13 +69,12 @@ async def test_sigterm_ends_the_process_and_its_clients_come_again(
         sockets = await subscribed(stack, hub, hub.admin)
         stalled = await stack.enter_async_context(a_client(hub, hub.admin, query=LARGE))
         stalled.reading.clear()
-        (process,) = [each for each in psutil.Process().children() if each.cmdline()[-1:] == ["serve"]]
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(churn(simulated_cluster, keys=keys, rate=200, seconds=2))
             closings = [tasks.create_task(closing(socket)) for socket in sockets]
-            process.send_signal(signal.SIGTERM)
+            hub.process.send_signal(signal.SIGTERM)
             began = time.monotonic()
-            await until(lambda: has_ended(process), within=GONE_WITHIN)
+            await until(lambda: has_ended(hub.process), within=GONE_WITHIN)
             assert time.monotonic() - began < GONE_WITHIN
         assert [each.result() for each in closings] == [1012] * CONNECTIONS
 

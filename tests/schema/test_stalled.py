@@ -90,13 +90,6 @@ async def a_cluster(hub: ServedHub) -> AsyncIterator[httpx2.AsyncClient]:
         await process.wait()
 
 
-def the_hub() -> psutil.Process:
-    for child in psutil.Process().children():
-        if child.cmdline()[-1:] == ["serve"]:
-            return child
-    raise AssertionError("the hub runs in no child of this process")
-
-
 def sockets(process: psutil.Process, port: int) -> list[object]:
     """Those that stand between the hub and its clients."""
     return [
@@ -134,7 +127,7 @@ async def test_readers_that_stop_reading_cost_little_and_hold_up_nobody(tmp_path
         await load(control, ROUND)
         alone = p99(healthy)
         async with subscribed(hub, STALLED) as stalled:
-            process = the_hub()
+            process = hub.process
             before = process.memory_info().rss
             for client in stalled:
                 client.reading.clear()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx2
 import msgspec
+import psutil
 import pytest
 
 from tests.support.hub import HubClient
@@ -39,6 +40,7 @@ class ServedHub(HubClient):
     """… of a deployer everywhere, …"""
     limited: str
     """… and of a viewer who may see namespace team-b alone, on every instance."""
+    process: psutil.Process
 
     def records(self) -> Sequence[Record]:
         return _records(self.log)
@@ -60,7 +62,8 @@ async def served_hub(folder: Path) -> AsyncIterator[ServedHub]:
         address = await _address(process, log)
         async with httpx2.AsyncClient(base_url=address, trust_env=False) as http:
             port = int(address.rpartition(":")[2])
-            yield ServedHub(port, credentials, http, log, admin, deployer, limited)
+            running = psutil.Process(process.pid)
+            yield ServedHub(port, credentials, http, log, admin, deployer, limited, running)
     finally:
         await _end(process)
 
