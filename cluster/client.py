@@ -10,13 +10,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Generic, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import aiohttp
 import msgspec
-from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.config import ConfigException
-from kubernetes_asyncio.config.kube_config import KubeConfigLoader
 from yarl import URL
 
 from cluster.answers import Status, api_error, unreachable, warnings
@@ -28,6 +26,9 @@ from cluster.timing import Timing
 from cluster.wire import Resource
 from credentials.files import read_token
 from credentials.types import Credential
+
+if TYPE_CHECKING:
+    from kubernetes_asyncio.client import Configuration
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class Client:
     """Typed requests. All raise `ApiError`, `Unreachable` and, from a renewal, `CredentialRejected`."""
 
     def __init__(
-        self, *, session: aiohttp.ClientSession, configuration: Configuration, login: Login, timing: Timing
+        self, *, session: aiohttp.ClientSession, configuration: "Configuration", login: Login, timing: Timing
     ) -> None:
         self.endpoint = str(configuration.host)
         self.last_seen_at: datetime | None = None
@@ -217,18 +218,23 @@ async def open_client(credential: Credential, *, timing: Timing) -> AsyncIterato
 
 async def _load(
     credential: Credential, *, timing: Timing
-) -> tuple[Configuration, ssl.SSLContext | None, Login]:
+) -> tuple["Configuration", ssl.SSLContext | None, Login]:
+    # With all its models this takes 0.4 s, a third of the hub's start: not before a cluster needs it, and
+    # beside the event loop.
+    library = await asyncio.to_thread(import_module, "kubernetes_asyncio.config.kube_config")
     cluster, user = chosen(credential)
     # What changes while the hub runs is the login's; the loader would run or read it once.
     settled = {key: value for key, value in user.items() if key not in ("exec", "tokenFile")}
-    configuration = Configuration()
+    configuration = library.Configuration()
     with on_files(cluster) as cluster_files, on_files(settled) as user_files:
         try:
-            await _loader(cluster_files, user_files, credential.directory).load_and_set(configuration)
+            config = _config(cluster_files, user_files)
+            loader = library.KubeConfigLoader(config_dict=config, config_base_path=credential.directory)
+            await loader.load_and_set(configuration)
             tls = _tls(configuration) if str(configuration.host).startswith("https:") else None
             if tls is not None and cluster.get("insecure-skip-tls-verify") is True:
                 tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-        except (ConfigException, OSError, ValueError, TypeError, KeyError, AssertionError) as error:
+        except (library.ConfigException, OSError, ValueError, TypeError, KeyError, AssertionError) as error:
             raise CredentialRejected(f"the kubeconfig can't be used: {error}") from error
     login = Login(
         tls=tls,
@@ -240,17 +246,16 @@ async def _load(
     return configuration, tls, login
 
 
-def _loader(cluster: Entry, user: Entry, directory: str) -> KubeConfigLoader:
-    config = {
+def _config(cluster: Entry, user: Entry) -> Entry:
+    return {
         "current-context": "chosen",
         "contexts": [{"name": "chosen", "context": {"cluster": "chosen", "user": "chosen"}}],
         "clusters": [{"name": "chosen", "cluster": cluster}],
         "users": [{"name": "chosen", "user": user}],
     }
-    return KubeConfigLoader(config_dict=config, config_base_path=directory)
 
 
-def _tls(configuration: Configuration) -> ssl.SSLContext:
+def _tls(configuration: "Configuration") -> ssl.SSLContext:
     tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
     # On from Python 3.13; refuses certificates without AuthorityKeyIdentifier, which clusters have.
     tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
