@@ -50,6 +50,7 @@ class Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1000)
+        gc.enable()  # `hub.__main__` turned it off
         self._on_started()
 
 
