@@ -57,20 +57,12 @@ def prepare(
 
 
 async def answer(
-    *,
-    schema: strawberry.Schema,
-    document: Checked,
-    operation: Operation,
-    context: Context,
-    allowed: Collection[OperationType],
+    *, schema: strawberry.Schema, document: DocumentNode, operation: Operation, context: Context
 ) -> ExecutionResult:
-    """Execute a query or a mutation."""
-    found = chosen(document, operation, allowed=allowed)
-    if isinstance(found, list):
-        return ExecutionResult(None, found)
-    if errors := refusals(schema=schema, document=found[0], query=operation.query, context=context):
+    """Execute a query or a mutation that was `chosen`."""
+    if errors := refusals(schema=schema, document=document, query=operation.query, context=context):
         return ExecutionResult(None, errors)
-    executor = prepare(schema=schema, document=found[0], operation=operation, context=context)
+    executor = prepare(schema=schema, document=document, operation=operation, context=context)
     if isinstance(executor, list):
         return ExecutionResult(None, executor)
     result = execute_root_selection_set(executor)

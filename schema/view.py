@@ -20,7 +20,7 @@ from auth.authenticator import Authenticator
 from resolvers.services import Services
 from schema.context import Context
 from schema.documents import Documents
-from schema.execution import answer, payload
+from schema.execution import answer, chosen, payload
 from schema.fanout import FanOut
 from schema.hub import Hub
 from schema.messages import Operation
@@ -116,13 +116,12 @@ class View(GraphQL[Context, None]):
     ) -> ExecutionResult:
         if not request_data.query:
             raise HTTPException(400, "The request has no query")
-        return await answer(
-            schema=self.schema,
-            document=self.documents.check(request_data.query),
-            operation=Operation(request_data.query, request_data.variables, request_data.operation_name),
-            context=context,
-            allowed=_ALLOWED[request_adapter.method],
-        )
+        operation = Operation(request_data.query, request_data.variables, request_data.operation_name)
+        document = self.documents.check(operation.query)
+        found = chosen(document, operation, allowed=_ALLOWED[request_adapter.method])
+        if isinstance(found, list):
+            return ExecutionResult(None, found)
+        return await answer(schema=self.schema, document=found[0], operation=operation, context=context)
 
     def decode_json(self, data: str | bytes) -> object:
         """JSON of a request or a WebSocket message. Stricter than the standard library's: NaN and a half of a

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from graphql import GraphQLError, OperationType
+from graphql import DocumentNode, GraphQLError, OperationType
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from auth.errors import AuthError, IdentityUnavailable, Reason, Unauthenticated
@@ -152,16 +152,14 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
         elif found[1].operation is OperationType.SUBSCRIPTION:
             await self._follow(operation_id, Question(self.view.schema, found[0], operation, context))
         else:
-            await self._answer(operation_id, operation, context)
+            await self._answer(operation_id, found[0], operation, context)
 
-    async def _answer(self, operation_id: str, operation: Operation, context: Context) -> None:
+    async def _answer(
+        self, operation_id: str, document: DocumentNode, operation: Operation, context: Context
+    ) -> None:
         """Execute a query or a mutation."""
         result = await answer(
-            schema=self.view.schema,
-            document=self.view.documents.check(operation.query),
-            operation=operation,
-            context=context,
-            allowed=(OperationType.QUERY, OperationType.MUTATION),
+            schema=self.view.schema, document=document, operation=operation, context=context
         )
         told = payload(result, context.request_id)
         if "data" not in told:  # refused before anything was executed
