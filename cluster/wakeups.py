@@ -1,8 +1,9 @@
 """Who is to be woken when something changed."""
 
+import asyncio
 from collections.abc import Callable
 
-from cluster.feed import Unsubscribe
+from cluster.feed import Fleet, InstanceFeed, Unsubscribe
 
 
 class Wakeups:
@@ -31,3 +32,18 @@ class Wakeups:
             self.changed = False
             for wake in list(self._subscribers.values()):
                 wake()
+
+
+async def until(source: InstanceFeed | Fleet, condition: Callable[[], bool], *, within: float) -> None:
+    """Wait until the condition holds, asking at every change, for so many seconds at the most."""
+    changed = asyncio.Event()
+    unsubscribe = source.subscribe(changed.set)
+    try:
+        async with asyncio.timeout(within):
+            while not condition():
+                await changed.wait()
+                changed.clear()
+    except TimeoutError:
+        return
+    finally:
+        unsubscribe()

@@ -1,9 +1,8 @@
 """Deployments: list, find, create, delete."""
 
-import asyncio
 import heapq
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
@@ -16,6 +15,7 @@ from cluster.errors import InstanceUnavailable
 from cluster.feed import Fleet, InstanceFeed
 from cluster.manifests import build_manifest
 from cluster.types import Deployment, InstanceStatus, Phase
+from cluster.wakeups import until
 from resolvers import places
 from resolvers.discretion import discreet
 from resolvers.errors import NotFound
@@ -27,7 +27,7 @@ from resolvers.services import Services
 MOST = 1000
 """The largest page."""
 SEEN_WITHIN = 1.0
-"""Seconds that a mutation waits until the store shows its result (API.md)."""
+"""Seconds that a mutation waits until the store shows its result (API.md); the watch alone writes stores."""
 
 
 class OrderField(StrEnum):
@@ -237,7 +237,7 @@ async def create_deployment(
             dry_run=dry_run,
         )
     if not dry_run:
-        await _until(feed, lambda: _holds(feed, draft.namespace, draft.name, created.uid))
+        await until(feed, lambda: _holds(feed, draft.namespace, draft.name, created.uid), within=SEEN_WITHIN)
     shown = feed.get(draft.namespace, draft.name)
     return Created(shown if shown is not None and shown.uid == created.uid else created, warnings)
 
@@ -265,7 +265,11 @@ async def delete_deployment(
     if dry_run:
         return before
     if before is not None:
-        await _until(feed, lambda: not _holds(feed, namespace, name, before.uid, being_deleted=False))
+        await until(
+            feed,
+            lambda: not _holds(feed, namespace, name, before.uid, being_deleted=False),
+            within=SEEN_WITHIN,
+        )
     return feed.get(namespace, name) or deleted or before
 
 
@@ -284,18 +288,3 @@ def _holds(
         return False
     marked = found.resource.metadata.deletion_timestamp is not None
     return being_deleted is None or marked is being_deleted
-
-
-async def _until(feed: InstanceFeed, condition: Callable[[], bool]) -> None:
-    """Wait until the store shows it, at most `SEEN_WITHIN`: the watch is the store's only writer."""
-    changed = asyncio.Event()
-    unsubscribe = feed.subscribe(changed.set)
-    try:
-        async with asyncio.timeout(SEEN_WITHIN):
-            while not condition():
-                await changed.wait()
-                changed.clear()
-    except TimeoutError:
-        return
-    finally:
-        unsubscribe()

@@ -1,10 +1,10 @@
 """`make demo`: the hub with three simulated clusters and five ready people, on loopback."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from cluster.feed import Fleet
+from cluster.wakeups import until
 from hub.app import running_hub
 from hub.demo.clusters import demo_clusters, write_kubeconfigs
 from hub.demo_users import ensure_demo_users
@@ -37,26 +37,16 @@ async def run_demo(settings: Settings) -> None:
             await write_kubeconfigs(clusters, settings.credentials.path)
             async with running_hub(settings) as hub:
                 tokens = await ensure_demo_users(now=datetime.now(UTC))
-                await _until_live(hub.manager, instances=len(clusters))
+                # So that the first query finds what the banner promises.
+                await until(hub.manager, lambda: _live(hub.manager) == len(clusters), within=LIVE_WITHIN)
                 banner = _banner(f"http://localhost:{listening.getsockname()[1]}", tokens)
                 await Server(configure(hub.app), on_started=lambda: print(banner, flush=True)).serve(
                     sockets=[listening]
                 )
 
 
-async def _until_live(fleet: Fleet, *, instances: int) -> None:
-    """So that the first query finds what the banner promises; a cluster that is slow holds up nothing."""
-    changed = asyncio.Event()
-    unsubscribe = fleet.subscribe(changed.set)
-    try:
-        async with asyncio.timeout(LIVE_WITHIN):
-            while sum(feed.state.live for feed in fleet.feeds.values()) < instances:
-                changed.clear()
-                await changed.wait()
-    except TimeoutError:
-        return
-    finally:
-        unsubscribe()
+def _live(fleet: Fleet) -> int:
+    return sum(feed.state.live for feed in fleet.feeds.values())
 
 
 def _banner(address: str, tokens: Mapping[str, str]) -> str:
