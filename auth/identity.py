@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from auth.permissions import Grant
+from auth.permissions import Grant, Role
 
 
 class Provider(StrEnum):
@@ -38,6 +38,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     last_sign_in_at: datetime | None
     grants: tuple[Grant, ...]
     """The person's own grants, whatever credential they show."""
+
+    @property
+    def is_admin(self) -> bool:
+        return any(grant.role is Role.ADMIN for grant in self.grants)
 
 
 class Identity(Profile, frozen=True, kw_only=True):

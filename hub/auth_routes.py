@@ -11,12 +11,13 @@ from starlette.routing import BaseRoute, Route
 
 from auth.accounts import find_user, record_sign_in
 from auth.identity import Identity
-from auth.permissions import Grant, Role
+from auth.permissions import Grant
 from auth.sessions import SessionTokens
 from hub.cookies import SessionCookie
 from hub.demo_users import DEMO_USERS, demo_person
 from hub.responses import problem_response
 from models.ids import new_id
+from schema.common import print_time
 from schema.errors import Problem
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -82,10 +83,10 @@ def _viewer(identity: Identity) -> dict[str, Any]:
         "displayName": identity.display_name,
         "email": identity.email,
         "avatarUrl": identity.avatar_url,
-        "isAdmin": any(grant.role is Role.ADMIN for grant in identity.grants),
+        "isAdmin": identity.is_admin,
         "grants": [_grant(grant) for grant in identity.grants],
-        "createdAt": _time(identity.created_at),
-        "lastSignInAt": identity.last_sign_in_at and _time(identity.last_sign_in_at),
+        "createdAt": print_time(identity.created_at),
+        "lastSignInAt": identity.last_sign_in_at and print_time(identity.last_sign_in_at),
     }
 
 
@@ -97,7 +98,3 @@ def _grant(grant: Grant) -> dict[str, Any]:
         "namespaces": grant.scope.namespaces,
         "source": grant.source,
     }
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

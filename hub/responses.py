@@ -11,6 +11,7 @@ from starlette.types import Message, Scope, Send
 
 from hub.paths import is_api, is_graphql
 from schema.errors import Problem, describe
+from schema.negotiation import JSON, response_type
 
 STATUS = {
     "BAD_USER_INPUT": 400,
@@ -21,7 +22,6 @@ STATUS = {
     "RATE_LIMITED": 429,
     "UNAVAILABLE": 503,
 }
-GRAPHQL_RESPONSE = "application/graphql-response+json"
 
 
 def problem_response(
@@ -32,8 +32,7 @@ def problem_response(
     request_id = scope["state"]["request_id"]
     if is_graphql(scope):
         extensions = {**problem.extras, "code": problem.code, "requestId": request_id}
-        accepted = Headers(scope=scope).get("accept", "")
-        media_type = GRAPHQL_RESPONSE if GRAPHQL_RESPONSE in accepted else None
+        media_type = response_type(Headers(scope=scope).get("accept", "")) or JSON
         errors = {"errors": [{"message": problem.message, "extensions": extensions}]}
         return JSONResponse(errors, status, headers, media_type)
     fields = problem.extras.get("fields", [])

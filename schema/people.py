@@ -63,10 +63,6 @@ def _id(parent: PersonRow) -> strawberry.ID:
     return strawberry.ID(parent.user_id)
 
 
-def _is_admin(parent: PersonRow) -> bool:
-    return any(grant.role is Role.ADMIN for grant in parent.grants)
-
-
 @strawberry.type(description="A person, keyed by provider and subject.")
 class User(Node):
     id: strawberry.ID = strawberry.field(resolver=_id, description="`usr_` and a ULID.")
@@ -75,7 +71,7 @@ class User(Node):
     display_name: str = strawberry.field(description="What the person is called.")
     avatar_url: str | None = strawberry.field(description="A picture, if the provider has one.")
     active: bool = strawberry.field(description="Whether the person may sign in.")
-    is_admin: bool = strawberry.field(resolver=_is_admin, description="Whether a grant makes them ADMIN.")
+    is_admin: bool = strawberry.field(description="Whether a grant makes them ADMIN.")
     grants: list[Grant] = strawberry.field(description="What they may do, and where.")
     created_at: datetime = strawberry.field(description="When the hub first knew the person.")
     last_sign_in_at: datetime | None = strawberry.field(description="When they last signed in.")
