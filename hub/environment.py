@@ -13,6 +13,7 @@ from auth.errors import InvalidRequest
 from auth.identity import Provider
 from auth.people import Person, parse_person
 from models.url import DatabaseUrl, SqliteUrl, parse_database_url
+from schema.limits import DEFAULT_LIMITS
 
 DEFAULT_SECRET = "dev-secret-change-in-production"  # noqa: S105 - public, and therefore never a key
 FROM_FILES = ("database_url", "session_secret", "session_secret_previous")
@@ -82,6 +83,7 @@ def _lower(value: object) -> object:
 _Commas = (NoDecode, BeforeValidator(_commas))
 _Administrator = Annotated[Person, PlainValidator(_administrator)]
 _Origin = Annotated[str, AfterValidator(_bare_origin)]
+_Count = Annotated[int, Field(ge=1, description="a whole number, 1 or more")]
 _ProviderName = Annotated[
     Literal["entra", "github", "oidc"], BeforeValidator(_lower), Field(description="entra, github or oidc")
 ]
@@ -109,6 +111,22 @@ class Variables(BaseSettings):
     ) = None
     allowed_origins: Annotated[tuple[_Origin, ...], *_Commas] = ()
     hub_allow_introspection: bool | None = Field(None, description="true or false")
+    hub_limit_length: _Count = DEFAULT_LIMITS.length
+    hub_limit_tokens: _Count = DEFAULT_LIMITS.tokens
+    hub_limit_nesting: _Count = DEFAULT_LIMITS.nesting
+    hub_limit_depth: _Count = DEFAULT_LIMITS.depth
+    hub_limit_root_fields: _Count = DEFAULT_LIMITS.root_fields
+    hub_limit_aliases: _Count = DEFAULT_LIMITS.aliases
+    hub_limit_directives: _Count = DEFAULT_LIMITS.directives
+    hub_limit_fields: _Count = DEFAULT_LIMITS.fields
+    hub_limit_overlaps: _Count = DEFAULT_LIMITS.overlaps
+    hub_limit_values: _Count = DEFAULT_LIMITS.values
+    hub_limit_cost: _Count = DEFAULT_LIMITS.cost
+    hub_limit_deadline: _Count = DEFAULT_LIMITS.deadline
+    hub_limit_body: _Count = DEFAULT_LIMITS.body
+    hub_limit_persisted: _Count = DEFAULT_LIMITS.persisted
+    hub_limit_connection_operations: _Count = DEFAULT_LIMITS.connection_operations
+    hub_limit_person_operations: _Count = DEFAULT_LIMITS.person_operations
     log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = Field(
         "text", description="text or json"
     )

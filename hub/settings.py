@@ -1,7 +1,7 @@
 """The settings: frozen, one section per concern, judged together before anything starts."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from auth.keys import KeyRing, signing_key, stand_in_secret
 from auth.people import Person
 from hub.environment import DEFAULT_SECRET, Variables, origin, read
 from models.url import DatabaseUrl, SqliteUrl
+from schema.limits import DEFAULT_LIMITS, Limits
 
 DATA = Path("./data")
 DEMO_DATA = DATA / "demo"
@@ -90,6 +91,7 @@ class CredentialsSettings:
 class GraphqlSettings:
     introspection: bool | None
     """Whether everybody (True) or nobody (False) may introspect; None: whoever has signed in."""
+    limits: Limits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +181,10 @@ def _secret(variables: Variables) -> str | None:
     return None if secret == DEFAULT_SECRET else secret
 
 
+def _limits(variables: Variables) -> Limits:
+    return Limits(**{each.name: getattr(variables, f"hub_limit_{each.name}") for each in fields(Limits)})
+
+
 def _assemble(variables: Variables, *, demo: bool) -> Settings:
     previous, allow = variables.session_secret_previous, variables.credentials_exec_allow
     if allow is None:
@@ -201,7 +207,7 @@ def _assemble(variables: Variables, *, demo: bool) -> Settings:
         ),
         database=DatabaseSettings(url=variables.database_url),
         credentials=CredentialsSettings(path=variables.credentials_path, exec_allow=frozenset(allow)),
-        graphql=GraphqlSettings(introspection=variables.hub_allow_introspection),
+        graphql=GraphqlSettings(introspection=variables.hub_allow_introspection, limits=_limits(variables)),
         log=LogSettings(format=variables.log_format, level=variables.log_level),
         warnings=() if demo else tuple(_cautions(variables)),
     )

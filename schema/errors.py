@@ -44,6 +44,26 @@ class StreamEnded(Exception):
         self.reason = reason
 
 
+class LimitExceeded(Exception):
+    """More was asked for than one request may. `actual` is None where counting stopped at the limit."""
+
+    def __init__(self, reason: str, message: str, *, limit: int, actual: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.limit = limit
+        self.actual = actual
+
+
+class PersistedQueryNotFound(Exception):
+    """The hub doesn't know the document that the hash stands for; the client is to send its text.
+
+    The wording is part of the protocol of automatic persisted queries: clients look for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotFound")
+
+
 class Problem(msgspec.Struct, frozen=True):
     """An error as clients see it."""
 
@@ -61,15 +81,14 @@ def describe(error: BaseException) -> Problem:
             return Problem("UNAUTHENTICATED", str(error), {"reason": error.reason.value})
         case NotFound() | auth.errors.NotFound():
             return Problem("NOT_FOUND", "There is no such thing, or you may not see it")
-        case BadInput():
+        case BadInput() | auth.errors.InvalidRequest():
             return _bad_input(error)
-        case auth.errors.InvalidRequest():
-            return Problem("BAD_USER_INPUT", str(error), {"fields": []})
         case ClusterError():
             return _of_cluster(error)
-        case SlowConsumer():
-            extras = {"reason": "SLOW_CONSUMER"}
-            return Problem("LIMIT_EXCEEDED", "The stream fell too far behind; subscribe anew", extras)
+        case LimitExceeded() | SlowConsumer():
+            return _limit_exceeded(error)
+        case PersistedQueryNotFound():
+            return Problem("PERSISTED_QUERY_NOT_FOUND", str(error))
         case StreamEnded():
             return Problem(error.code, str(error), {"reason": error.reason})
         case DatabaseUnavailable() | IdentityUnavailable():
@@ -85,8 +104,17 @@ def _unexpected(error: BaseException) -> Problem:
     return Problem("INTERNAL", "Something went wrong inside the hub; the request id finds it in the log")
 
 
-def _bad_input(error: BadInput | InvalidDraft) -> Problem:
-    fields = [{"path": path, "message": message} for path, message in error.problems]
+def _limit_exceeded(error: LimitExceeded | SlowConsumer) -> Problem:
+    if isinstance(error, SlowConsumer):
+        again = "The stream fell too far behind; subscribe anew"
+        return Problem("LIMIT_EXCEEDED", again, {"reason": "SLOW_CONSUMER"})
+    extras = {"reason": error.reason, "limit": error.limit, "actual": error.actual}
+    return Problem("LIMIT_EXCEEDED", str(error), extras)
+
+
+def _bad_input(error: BadInput | InvalidDraft | auth.errors.InvalidRequest) -> Problem:
+    problems = () if isinstance(error, auth.errors.InvalidRequest) else error.problems
+    fields = [{"path": path, "message": message} for path, message in problems]
     return Problem("BAD_USER_INPUT", str(error), {"fields": fields})
 
 

@@ -1,7 +1,8 @@
 """From a request to its answer: one way for HTTP and WebSocket, queries, mutations and subscriptions."""
 
+import asyncio
 from collections.abc import Collection
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import strawberry
 from graphql import (
@@ -19,27 +20,41 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from schema.context import Context
 from schema.documents import Checked
-from schema.errors import format_errors
-from schema.introspection import refusals
+from schema.errors import LimitExceeded, format_errors
+from schema.introspection import may_introspect, refusals
+from schema.limits import DEFAULT_LIMITS, Limits
 from schema.messages import Operation
 
 Errors = list[GraphQLError]
 
 
+class Chosen(NamedTuple):
+    """What is to be executed."""
+
+    document: DocumentNode
+    definition: OperationDefinitionNode
+    cost: int
+
+
 def chosen(
     document: Checked, operation: Operation, *, allowed: Collection[OperationType] = tuple(OperationType)
-) -> tuple[DocumentNode, OperationDefinitionNode] | Errors:
-    """The document's operation that is asked for, or why there is none to execute."""
+) -> Chosen | Errors:
+    """The document's operation that is asked for, if its variables and its cost are within the limits; or why
+    there is none to execute."""
     if isinstance(document, tuple):
         return list(document)
-    definition = get_operation_ast(document, operation.operation_name)
+    definition = get_operation_ast(document.node, operation.operation_name)
     if definition is None:
         return [GraphQLError("Name one of the document's operations in operationName")]
     if definition.operation not in allowed:
         kind = definition.operation.value
         advice = ": open a WebSocket to this address" if kind == "subscription" else ""
         return [GraphQLError(f"A {kind} can't be sent like this{advice}")]
-    return document, definition
+    try:
+        cost = document.cost(definition, operation.variables or {})
+    except LimitExceeded as error:
+        return [GraphQLError(str(error), original_error=error)]
+    return Chosen(document.node, definition, cost)
 
 
 def prepare(
@@ -53,20 +68,38 @@ def prepare(
         raw_variable_values=dict(operation.variables or {}),
         operation_name=operation.operation_name,
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type] # it is a guard, typed as a bool
+        hide_suggestions=not may_introspect(context),
     )
 
 
 async def answer(
-    *, schema: strawberry.Schema, document: DocumentNode, operation: Operation, context: Context
+    *,
+    schema: strawberry.Schema,
+    document: DocumentNode,
+    operation: Operation,
+    context: Context,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> ExecutionResult:
-    """Execute a query or a mutation that was `chosen`."""
+    """Execute a query or a mutation that was `chosen`, until the deadline."""
     if errors := refusals(schema=schema, document=document, query=operation.query, context=context):
         return ExecutionResult(None, errors)
     executor = prepare(schema=schema, document=document, operation=operation, context=context)
     if isinstance(executor, list):
         return ExecutionResult(None, executor)
-    result = execute_root_selection_set(executor)
-    return cast("ExecutionResult", await result if executor.is_awaitable(result) else result)
+    try:
+        async with asyncio.timeout(limits.deadline):
+            result = execute_root_selection_set(executor)
+            return cast("ExecutionResult", await result if executor.is_awaitable(result) else result)
+    except TimeoutError:
+        late = _late(executor.operation, limits)
+        return ExecutionResult(None, [GraphQLError(str(late), original_error=late)])
+
+
+def _late(definition: OperationDefinitionNode, limits: Limits) -> LimitExceeded:
+    message = f"This took longer than {limits.deadline} s and was given up"
+    if definition.operation is OperationType.MUTATION:
+        message += "; what was asked may or may not have happened"
+    return LimitExceeded("DEADLINE", message, limit=limits.deadline)
 
 
 def payload(result: ExecutionResult, request_id: str) -> dict[str, Any]:

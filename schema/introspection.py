@@ -14,13 +14,16 @@ _NAMED = re.compile(r"__(?:schema|type)\b")
 """Without one of these names in its text, a document can't ask for the schema."""
 
 
+def may_introspect(context: Context) -> bool:
+    """Whether the schema, and so every suggestion of a name, may be told to whoever asks."""
+    return context.identity is not None if context.introspection is None else context.introspection
+
+
 def refusals(
     *, schema: strawberry.Schema, document: DocumentNode, query: str, context: Context
 ) -> list[GraphQLError]:
     """Why the document may not be executed, if it asks for the schema and its sender may not."""
-    signed_in = context.identity is not None
-    allowed = signed_in if context.introspection is None else context.introspection
-    if allowed or not _NAMED.search(query):
+    if may_introspect(context) or not _NAMED.search(query):
         return []
     errors = validate(schema._schema, document, [NoSchemaIntrospectionCustomRule])
     if errors and context.introspection is None:

@@ -24,7 +24,8 @@ class Pong(_Message, frozen=True, tag="pong"):
 class Operation(msgspec.Struct, frozen=True, rename="camel"):
     """A GraphQL request."""
 
-    query: str
+    query: str = ""
+    """The document's text; empty where `extensions.persistedQuery` stands for it."""
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
@@ -33,6 +34,10 @@ class Operation(msgspec.Struct, frozen=True, rename="camel"):
 class Subscribe(_Message, frozen=True, tag="subscribe"):
     id: str
     payload: Operation
+
+    def __post_init__(self) -> None:
+        if not self.payload.query and not self.payload.extensions:
+            raise ValueError("Object missing required field `query`")
 
 
 class Complete(_Message, frozen=True, tag="complete"):
