@@ -8,10 +8,10 @@ from importlib import import_module
 from multiprocessing import get_context
 from types import ModuleType
 
-from benchmarks.figures import Figure, machine
+from benchmarks.figures import Figure, Unavailable, machine
 
-NAMES = ("lag", "broadcast", "memory", "startup", "isolation")
-"""In the order of issue 3, (a) to (e)."""
+NAMES = ("lag", "broadcast", "memory", "startup", "isolation", "listing")
+"""In the order of issue 3, (a) to (e), then issue 4's."""
 
 
 def run_apart(benchmark: ModuleType) -> list[Figure]:
@@ -22,16 +22,21 @@ def run_apart(benchmark: ModuleType) -> list[Figure]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print every figure; 0 if all are within their limits, 2 for a name that is none."""
+    """Print every figure; 0 if all were measured and are within their limits, 2 for a name that is none."""
     if unknown := set(arguments) - set(NAMES):
         print(f"There is no benchmark {', '.join(unknown)}: choose from {', '.join(NAMES)}", file=sys.stderr)
         return 2
     print(machine())
     results: dict[str, list[Figure]] = {}
+    complete = True
     for name in arguments or NAMES:
         benchmark, begin = import_module(f"benchmarks.{name}"), time.monotonic()
         print(f"\n{name}: {(benchmark.__doc__ or '').splitlines()[0]}", flush=True)
-        results[name] = run_apart(benchmark)
+        try:
+            results[name] = run_apart(benchmark)
+        except Unavailable as missing:
+            results[name], complete = [], False
+            print(f"  NOT MEASURED: {missing}")
         for figure in results[name]:
             print(f"  {figure}")
         print(f"  ({time.monotonic() - begin:.0f} s)", flush=True)
@@ -39,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     print("\nLimits")
     for name, figure in judged:
         print(f"  {name:<10} {figure}")
-    return 0 if all(figure.passed for _, figure in judged) else 1
+    return 0 if complete and all(figure.passed for _, figure in judged) else 1
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ from pathlib import Path
 import psutil
 
 
+class Unavailable(Exception):
+    """Something that a benchmark needs isn't there; says what, and where it comes from."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figure:
     what: str
@@ -29,7 +33,8 @@ class Figure:
         sign = "≥" if self.at_least else "≤"
         limit = "" if self.limit is None else f"{sign} {self.limit:,.6g} {self.unit}"
         verdict = "" if self.limit is None else ("pass" if self.passed else "FAIL")
-        return f"{self.what:<58} {self.value:>9,.4g} {self.unit:<9} {limit:<18} {verdict}".rstrip()
+        value = f"{self.value:,.0f}" if abs(self.value) >= 1_000 else f"{self.value:.4g}"
+        return f"{self.what:<58} {value:>9} {self.unit:<9} {limit:<18} {verdict}".rstrip()
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -2,7 +2,7 @@
 
 It says its port and an administrator's access token once its instances are live. `event` and `load` write its
 first instance's store as the watch does, so that what follows is the hub's own cost and no API server's.
-Run by `benchmarks.processes`.
+`people` makes people who see some namespaces each. Run by `benchmarks.processes`.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 import uvloop
 from msgspec.structs import replace
@@ -69,21 +70,31 @@ async def main() -> None:
     settings, started = load_settings(), asyncio.Event()
     with listen(settings.http) as listening:
         async with running_hub(settings, timing=UNHURRIED) as hub, asyncio.TaskGroup() as tasks:
-            token = await _token(hub)
+            token = await _token(hub, "admin", Role.ADMIN, Scope())
             stores = await _live(hub.manager)
             server = Server(configure(hub.app), on_started=started.set)
             tasks.create_task(server.serve(sockets=[listening]))
             await started.wait()
             source = Source(stores[0])
             hello = {"port": listening.getsockname()[1], "token": token}
-            await obey(hello, {"event": source.event, "load": source.load})
+            people = partial(_people, hub)
+            await obey(hello, {"event": source.event, "load": source.load, "people": people})
             server.should_exit = True
 
 
-async def _token(hub: RunningHub) -> str:
+async def _people(hub: RunningHub, namespaces: list[list[str]]) -> list[str]:
+    """Access tokens of new people, each a viewer of these namespaces of every instance, and of no others."""
+    return [
+        await _token(hub, f"viewer {number}", Role.VIEWER, Scope(None, tuple(sorted(seen))))
+        for number, seen in enumerate(namespaces)
+    ]
+
+
+async def _token(hub: RunningHub, subject: str, role: Role, scope: Scope) -> str:
+    """An access token of a new person with this role there."""
     with hub.database.entered():
-        user_id = await ensure_user(Person(Provider.GITHUB, "1"))
-        await grant_role(user_id, Role.ADMIN, Scope(), granted_by=None)
+        user_id = await ensure_user(Person(Provider.GITHUB, subject))
+        await grant_role(user_id, role, scope, granted_by=None)
         _, minted = await create_token(
             user_id, name="benchmark", limits=TokenLimits(), expires_at=None, now=datetime.now(UTC)
         )

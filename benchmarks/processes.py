@@ -24,20 +24,39 @@ def pin(core: int, pid: int = 0) -> None:
         os.sched_setaffinity(pid, {core})
 
 
+@contextmanager
+def _inherited(core: int | None) -> Iterator[None]:
+    """What starts meanwhile stays on the core (None: may use all), with every thread that it ever makes."""
+    if sys.platform != "linux":
+        yield
+        return
+    own, every = os.sched_getaffinity(0), set(range(os.cpu_count() or 1))
+    os.sched_setaffinity(0, every if core is None else {core} & every or every)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
+
+
 class Child:
     """A process that talks by lines of JSON (`benchmarks.commands`) and ends with its standard input."""
 
     def __init__(
-        self, *module: str, core: int, cwd: Path, environment: Mapping[str, str] | None = None
+        self,
+        *words: str,
+        core: int | None,
+        cwd: Path,
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m"),
     ) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", *module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
-        )
-        pin(core, self._process.pid)
+        with _inherited(core):
+            self._process = subprocess.Popen(
+                [*program, *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd=cwd,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            )
         self.hello: dict[str, Any] = self._answer()
 
     def __enter__(self) -> Self:
