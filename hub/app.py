@@ -83,6 +83,7 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         hub=Hub(version=_version(), mode=HubMode.DEMO if settings.demo else HubMode.HUB, auth_providers=[]),
         authenticator=authenticator,
         introspection=settings.graphql.introspection,
+        limits=settings.graphql.limits,
         explorer=explorer,
     )
     app = Starlette(

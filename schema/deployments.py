@@ -13,8 +13,9 @@ from resolvers import deployments, instances
 from resolvers.summaries import Summary
 from schema.common import Node
 from schema.connections import Connection
-from schema.context import Info
+from schema.context import Context, Info
 from schema.instances import Instance
+from schema.lasting import version, while_same
 from schema.pods import Pod
 from schema.words import ConditionStatus
 
@@ -111,6 +112,11 @@ def _stale(parent: Row, info: Info) -> bool:
     )
 
 
+def _live_instances(context: Context) -> tuple[str, ...]:
+    feeds = context.services.fleet.feeds
+    return tuple([instance_id for instance_id, feed in feeds.items() if feed.state.live])
+
+
 def _gpu_type(parent: Row) -> str | None:
     return parent.gpu_type
 
@@ -176,6 +182,7 @@ def _viewer_can(parent: Row, info: Info) -> list[Permission]:
     )
 
 
+@version
 @strawberry.type(
     description="A model deployed on an instance: its ModelDeployment and the pods that serve it."
 )
@@ -204,6 +211,7 @@ class Deployment(Node):
     message: str | None = strawberry.field(resolver=_message, description="The controller's words.")
     stale: bool = strawberry.field(
         resolver=_stale,
+        metadata=while_same(_live_instances),
         description="Whether this may no longer be so: the instance isn't live, "
         "or the controller hasn't seen the newest spec.",
     )
@@ -236,7 +244,9 @@ class Deployment(Node):
         description="Its pods by name; null where the hub's credential may not read pods."
     )
     viewer_can: list[Permission] = strawberry.field(
-        resolver=_viewer_can, description="What you may do in its namespace."
+        resolver=_viewer_can,
+        metadata=while_same(lambda _: None),  # it depends on the asker's rights alone
+        description="What you may do in its namespace.",
     )
 
     @classmethod

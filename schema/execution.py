@@ -1,7 +1,8 @@
 """From a request to its answer: one way for HTTP and WebSocket, queries, mutations and subscriptions."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, cast
 
 import strawberry
@@ -87,19 +88,26 @@ async def answer(
     if isinstance(executor, list):
         return ExecutionResult(None, executor)
     try:
-        async with asyncio.timeout(limits.deadline):
+        async with deadline(executor.operation, limits):
             result = execute_root_selection_set(executor)
             return cast("ExecutionResult", await result if executor.is_awaitable(result) else result)
-    except TimeoutError:
-        late = _late(executor.operation, limits)
+    except LimitExceeded as late:
         return ExecutionResult(None, [GraphQLError(str(late), original_error=late)])
 
 
-def _late(definition: OperationDefinitionNode, limits: Limits) -> LimitExceeded:
-    message = f"This took longer than {limits.deadline} s and was given up"
-    if definition.operation is OperationType.MUTATION:
-        message += "; what was asked may or may not have happened"
-    return LimitExceeded("DEADLINE", message, limit=limits.deadline)
+@asynccontextmanager
+async def deadline(definition: OperationDefinitionNode, limits: Limits) -> AsyncIterator[None]:
+    """Gives up what takes too long: raises `LimitExceeded`."""
+    try:
+        async with asyncio.timeout(limits.deadline) as end:
+            yield
+    except TimeoutError as error:
+        if not end.expired():
+            raise
+        message = f"This took longer than {limits.deadline} s and was given up"
+        if definition.operation is OperationType.MUTATION:
+            message += "; what was asked may or may not have happened"
+        raise LimitExceeded("DEADLINE", message, limit=limits.deadline) from error
 
 
 def payload(result: ExecutionResult, request_id: str) -> dict[str, Any]:

@@ -1,11 +1,20 @@
 """Which media type a request wants its answer in (GraphQL over HTTP, section 6; RFC 9110, section 12.5.1)."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
 
 
+@lru_cache(256)
+def accepts_stream(accept: str) -> bool:
+    """Whether a subscription may be answered with a stream: only to whom names it, for few expect one."""
+    return dict(_ranges(accept)).get(EVENT_STREAM, 0.0) > 0
+
+
+@lru_cache(256)
 def response_type(accept: str) -> str | None:
     """The better liked of the two; JSON where both are liked alike without a name. None: neither will do."""
     liked = {media_type: _quality(accept, media_type) for media_type in (JSON, GRAPHQL_RESPONSE)}

@@ -1,6 +1,6 @@
 """A live question: a subscription with its variables, as asked by people with the same rights."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
@@ -20,8 +20,9 @@ from auth.identity import Identity
 from resolvers.streams import Live
 from schema.context import Context
 from schema.execution import payload, prepare
+from schema.fragments import Fragments
 from schema.messages import Operation
-from schema.projection import compile_projection
+from schema.projection import Projection, compile_projection
 
 _JSON = msgspec.json.Encoder()
 
@@ -36,6 +37,7 @@ class Question:
     context: Context
     """The first asker's. Whoever shares an answer has the same rights, and no field behind a stream tells
     more of a person than these."""
+    fragments: Fragments
 
     @cached_property
     def key(self) -> Hashable:
@@ -55,8 +57,9 @@ class Question:
         )
 
     @cached_property
-    def _projection(self) -> Callable[[Any], dict[str, Any]] | None:
-        return compile_projection(cast("Executor[Any]", self.executor))  # `ask` found it sound
+    def _projection(self) -> Projection | None:
+        executor = cast("Executor[Any]", self.executor)  # `ask` found it sound
+        return compile_projection(executor, fragments=self.fragments, rights=self.rights)
 
     def asked_by(self, identity: Identity) -> "Question":
         return replace(self, context=replace(self.context, identity=identity))
@@ -75,9 +78,10 @@ class Question:
 
     async def payload(self, message: Any) -> bytes:
         """One message as the JSON of an execution result."""
-        if self._projection is not None:
+        if (projection := self._projection) is not None:
             try:
-                return _JSON.encode({"data": self._projection(message)})
+                projection.enter(self.context)
+                return _JSON.encode({"data": {root.name: root.project(message) for root in projection.roots}})
             except Exception:  # noqa: S110 - whatever it is, the executor says it with its path
                 pass
         executor = cast("Executor[Any]", self.executor)  # `ask` found it sound

@@ -10,15 +10,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from graphql import DocumentNode, GraphQLError, OperationType
+from graphql import GraphQLError, OperationType
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from auth.errors import AuthError, IdentityUnavailable, Reason, Unauthenticated
 from auth.identity import Identity
 from auth.tokens import is_access_token
+from schema.answers import Answer
 from schema.context import Context
 from schema.errors import StreamEnded, format_error, format_errors
-from schema.execution import answer, chosen, payload
+from schema.execution import chosen
 from schema.fanout import Subscriber
 from schema.frames import frame
 from schema.messages import ClientMessage, Complete, ConnectionInit, Operation, Ping, Subscribe
@@ -149,23 +150,18 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
         found = chosen(document, operation)
         if isinstance(found, list):
             await self._fail(operation_id, found)
-        elif found[1].operation is OperationType.SUBSCRIPTION:
-            await self._follow(operation_id, Question(self.view.schema, found[0], operation, context))
+        elif found.definition.operation is OperationType.SUBSCRIPTION:
+            await self._follow(operation_id, self.view.question(found.document, operation, context))
         else:
-            await self._answer(operation_id, found[0], operation, context)
+            await self._answer(operation_id, await self.view.answers.answer(found, operation, context))
 
-    async def _answer(
-        self, operation_id: str, document: DocumentNode, operation: Operation, context: Context
-    ) -> None:
-        """Execute a query or a mutation."""
-        result = await answer(
-            schema=self.view.schema, document=document, operation=operation, context=context
-        )
-        told = payload(result, context.request_id)
-        if "data" not in told:  # refused before anything was executed
-            await self._send({"id": operation_id, "type": "error", "payload": told["errors"]})
+    async def _answer(self, operation_id: str, answer: Answer) -> None:
+        """What a query or a mutation gave."""
+        if not answer.executed:  # refused as a whole
+            errors = msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw])["errors"]
+            await self._send({"id": operation_id, "type": "error", "payload": errors})
             return
-        await self._send({"id": operation_id, "type": "next", "payload": told})
+        await self._send({"id": operation_id, "type": "next", "payload": msgspec.Raw(answer.body)})
         await self._send({"id": operation_id, "type": "complete"})
 
     async def _follow(self, operation_id: str, question: Question) -> None:

@@ -21,6 +21,7 @@ from schema.build import build_schema
 from schema.context import Context
 from schema.documents import Documents
 from schema.execution import payload
+from schema.fragments import Fragments
 from schema.hub import Hub
 from schema.messages import Operation
 from schema.questions import Question
@@ -31,6 +32,7 @@ from tests.support.stores import StoresFleet, set_live
 NOW = datetime(2026, 11, 3, tzinfo=UTC)
 SCHEMA = build_schema()
 DOCUMENTS = Documents(SCHEMA)
+FRAGMENTS = Fragments()
 EVENT = SCHEMA._schema.type_map["DeploymentEvent"]
 assert isinstance(EVENT, GraphQLObjectType)
 
@@ -73,7 +75,7 @@ def a_question(query: str, variables: dict[str, Any], *, role: Role) -> Question
         introspection=None,
         wake=lambda: None,
     )
-    return Question(SCHEMA, document, Operation(query, variables), context)
+    return Question(SCHEMA, document.node, Operation(query, variables), context, FRAGMENTS)
 
 
 def executed(question: Question, message: DeploymentEvent) -> bytes:
