@@ -13,7 +13,8 @@ from starlette.types import ASGIApp
 
 from hub.app import running_hub
 from hub.settings import HttpSettings, Settings
-from schema.sockets import Socket
+from schema.http_protocol import HttpProtocol
+from schema.sockets import WebSocketProtocol
 
 log = structlog.get_logger("hub.server")
 
@@ -57,7 +58,8 @@ class Server(uvicorn.Server):
 def configure(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        ws=Socket,
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
         ws_max_size=MESSAGE_LIMIT,
         ws_per_message_deflate=False,  # frames are pushed as they are, and it costs 3 to 8 µs each
         ws_ping_interval=PING_EVERY,

@@ -2,14 +2,14 @@
 
     Question    a subscription as asked with the same rights: one encoding
     Cohort      subscribers of a question at the same point of history: one reader
-    Subscriber  one operation on one socket
+    Subscriber  one operation, and the outlet that it is answered on: a WebSocket's, or an event stream
 
 Everybody begins in a cohort with whoever begins at the same moment. A cohort that has caught up with another
-one of its question, having shown the same, joins it. Members whose sockets are full leave together and stay
-behind at their own position, until a socket takes frames again or is dropped. So nobody waits for anybody,
+one of its question, having shown the same, joins it. Members whose outlets are full leave together and stay
+behind at their own position, until an outlet takes messages again or is dropped. So nobody waits for anybody,
 what a slow reader costs is a position, and joining, lagging and changed rights are one mechanism.
 
-One task does it all (`run`), and never awaits a socket. docs/fanout.md has the argument and the figures.
+One task does it all (`run`), and never awaits an outlet. docs/fanout.md has the argument and the figures.
 """
 
 import asyncio
@@ -17,21 +17,39 @@ import time
 from collections.abc import Callable, Collection, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from auth.identity import Identity
 from auth.policy import narrow
 from cluster.feed import Fleet
 from resolvers.streams import Live, Reader
 from schema.errors import StreamEnded
-from schema.frames import weave
+from schema.frames import Batch
 from schema.questions import Question
-from schema.sockets import Socket
 
 TURN = 256
 """Events that a cohort reads in one turn."""
 SLICE = 0.005
 """Seconds that a turn may keep the event loop to itself."""
+
+
+class Outlet(Protocol):
+    """Where a subscriber's messages go."""
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes none for now."""
+        ...
+
+    def on_writable(self, callback: Callable[[], None]) -> None:
+        """Call `callback` whenever it was full and takes messages again."""
+        ...
+
+    def write(self, batch: Batch) -> None: ...
+
+    def end(self, error: BaseException) -> None:
+        """The hub ends the stream. Called once, when the subscriber is gone already."""
+        ...
 
 
 @dataclass(eq=False, slots=True)
@@ -47,19 +65,15 @@ class Cohort:
 
     @property
     def stalled(self) -> bool:
-        """Whether none of its sockets takes frames: who joined it would have to part from it at once."""
-        return all(member.socket.full for member in self.members)
+        """Whether none of its outlets takes messages: who joined it would have to part from it at once."""
+        return all(member.outlet.full for member in self.members)
 
 
 @dataclass(eq=False, slots=True)
 class Subscriber:
-    """One operation on one socket."""
+    """One operation."""
 
-    socket: Socket
-    id: bytes
-    """The operation's id as JSON."""
-    end: Callable[[BaseException], None]
-    """Called once, if it is the hub that ends the stream."""
+    outlet: Outlet
     cohort: Cohort
     rights: Hashable
     """What it is shown by, from its next turn on at the latest."""
@@ -77,20 +91,12 @@ class FanOut:
 
     # ------------------------------------------------------------ subscribers
 
-    def subscribe(
-        self,
-        *,
-        question: Question,
-        live: Live[Any],
-        socket: Socket,
-        operation_id: bytes,
-        end: Callable[[BaseException], None],
-    ) -> Subscriber:
-        """Answer the question on the socket until `unsubscribe`, or until `end` is called."""
+    def subscribe(self, *, question: Question, live: Live[Any], outlet: Outlet) -> Subscriber:
+        """Answer the question on the outlet until `unsubscribe`, or until the outlet's `end` is called."""
         cohort = self._place(Cohort(question, live, live.reader))
-        subscriber = Subscriber(socket, operation_id, end, cohort, question.rights)
+        subscriber = Subscriber(outlet, cohort, question.rights)
         cohort.members.add(subscriber)
-        socket.on_writable(self.wake)
+        outlet.on_writable(self.wake)
         self.wake()
         return subscriber
 
@@ -99,6 +105,11 @@ class FanOut:
         cohort.members.discard(subscriber)
         if not cohort.members:
             self._drop(cohort)
+
+    def end(self, subscriber: Subscriber, error: BaseException) -> None:
+        """Unsubscribe, and tell why."""
+        self.unsubscribe(subscriber)
+        subscriber.outlet.end(error)
 
     def change_rights(self, subscriber: Subscriber, identity: Identity) -> None:
         """From its next turn on, show the subscriber what `identity` may see, if that is something else."""
@@ -150,11 +161,11 @@ class FanOut:
         return [cohort for cohorts in self._cohorts.values() for cohort in cohorts]
 
     async def _advance(self, cohort: Cohort) -> None:
-        """Read the cohort's next events and write them to all its sockets."""
+        """Read the cohort's next events and write them to all its outlets."""
         cohort.due = None
-        if cohort.stalled:  # a socket that takes frames again wakes us
+        if cohort.stalled:  # an outlet that takes messages again wakes us
             return
-        if full := {member for member in cohort.members if member.socket.full}:
+        if full := {member for member in cohort.members if member.outlet.full}:
             self._leave(cohort, full)
         # Who joins while we encode stands behind these events already, and must not get them.
         members = cohort.members.copy()
@@ -163,10 +174,12 @@ class FanOut:
             messages = cohort.live.pack(drained.events)
             payloads = [await self._encode(cohort.question, message) for message in messages]
         except Exception as error:
-            self._end(members, error)
+            self._end_all(members, error)
             return
         if payloads:
-            _write(members & cohort.members, payloads)
+            batch = Batch(payloads)
+            for member in members & cohort.members:
+                member.outlet.write(batch)
         if drained.again is not None:
             cohort.due = time.monotonic() + drained.again
         if drained.again != 0 and cohort.members:
@@ -227,7 +240,7 @@ class FanOut:
         permit, before = narrow(identity, permission), narrow(cohort.question.context.identity, permission)
         if cohort.reader.could_show(before) and not cohort.reader.could_show(permit):
             message = "Nothing that this stream could show is yours to see any longer"
-            self._end([subscriber], StreamEnded("FORBIDDEN", message, "ROLE_REVOKED"))
+            self.end(subscriber, StreamEnded("FORBIDDEN", message, "ROLE_REVOKED"))
             return
         reader = cohort.reader.clone()
         reader.change_permit(permit)
@@ -241,16 +254,6 @@ class FanOut:
         if not cohorts:
             self._cohorts.pop(cohort.question.key, None)
 
-    def _end(self, members: Iterable[Subscriber], error: BaseException) -> None:
+    def _end_all(self, members: Iterable[Subscriber], error: BaseException) -> None:
         for member in list(members):
-            self.unsubscribe(member)
-            member.end(error)
-
-
-def _write(members: Iterable[Subscriber], payloads: list[bytes]) -> None:
-    woven: dict[int, list[bytes]] = {}
-    for member in members:
-        length = len(member.id)
-        if length not in woven:
-            woven[length] = weave(payloads, length)
-        member.socket.push(member.id.join(woven[length]))
+            self.end(member, error)

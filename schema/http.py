@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from graphql import GraphQLError, OperationType
+from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from schema.answers import Answer
-from schema.context import Context
 from schema.errors import LimitExceeded, Problem, describe
-from schema.execution import Chosen, chosen
-from schema.introspection import may_introspect
+from schema.event_stream import EventStream, told_at_once
+from schema.execution import Chosen
 from schema.messages import Operation
 from schema.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, accepts_stream, response_type
 
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 METHODS = "GET, HEAD, OPTIONS, POST"
 NO_STORE = {"Cache-Control": "no-store"}
 """An answer is for the one who asked, and of now."""
+_TOO_MUCH = {"BODY": (413, {"Connection": "close"}), "PERSON_OPERATIONS": (429, None)}
+"""Statuses and headers by the reasons for which a request is refused."""
 
 _OPERATION = msgspec.json.Decoder(Operation)
 _OBJECT = msgspec.json.Decoder(dict[str, Any] | None)
@@ -59,19 +60,20 @@ def refusal(
 
 async def respond(view: "View", scope: Scope, receive: Receive, send: Send) -> None:
     """The view's answer to one request."""
-    request = Request(scope, receive)
     try:
-        response = await _respond(view, request)
+        response = await _respond(view, Request(scope, receive))
+        await response(scope, receive, send)
     except BadRequest as error:
-        response = refusal(scope, error.problem, status=error.status, headers=error.headers)
-    except LimitExceeded as error:
-        response = refusal(scope, describe(error), status=413, headers={"Connection": "close"})
+        refused = refusal(scope, error.problem, status=error.status, headers=error.headers)
+        await refused(scope, receive, send)
+    except LimitExceeded as error:  # raised before anything was sent
+        status, headers = _TOO_MUCH[error.reason]
+        await refusal(scope, describe(error), status=status, headers=headers)(scope, receive, send)
     except ClientDisconnect:
         return
-    await response(scope, receive, send)
 
 
-async def _respond(view: "View", request: Request) -> Response:
+async def _respond(view: "View", request: Request) -> ASGIApp:
     if request.method == "OPTIONS":
         return Response(status_code=204, headers={"Allow": METHODS})
     if request.method not in ("GET", "HEAD", "POST"):
@@ -83,42 +85,34 @@ async def _respond(view: "View", request: Request) -> Response:
     if media_type is None and not may_stream:
         raise BadRequest(406, f"Answers are {JSON}, {GRAPHQL_RESPONSE} or {EVENT_STREAM}")
     operation, context = await _operation(view, request), view.context(request.scope)
-    found = _chosen(view, request, operation, context, may_stream=may_stream)
-    if isinstance(found, Chosen):
-        answer = await view.answers.answer(found, operation, context)
-    else:
-        answer = view.answers.refuse(found, context)
-    return _as_response(answer, media_type or JSON)
+    if not operation.query and not operation.extensions:
+        raise BadRequest(400, "The request has no query")
+    found = view.choose(operation, context)
+    if isinstance(found, list):
+        return _as_response(view.answers.refuse(found, context), media_type)
+    resolved, asked = found
+    _check_way(request, asked, may_stream=may_stream)
+    if asked.definition.operation is OperationType.SUBSCRIPTION:
+        return EventStream(view, asked, resolved, context)
+    return _as_response(await view.answers.answer(asked, resolved, context), media_type)
 
 
-def _as_response(answer: Answer, media_type: str) -> Response:
+def _as_response(answer: Answer, media_type: str | None) -> Response:
+    if media_type is None:
+        return told_at_once(answer)
     # By the newer media type a request that could not be executed is a bad request; by the older it is an
     # answer like any other (GraphQL over HTTP, section 6.4).
     status = 200 if answer.executed or media_type != GRAPHQL_RESPONSE else 400
     return Response(answer.body, status, NO_STORE, media_type)
 
 
-def _chosen(
-    view: "View", request: Request, operation: Operation, context: Context, *, may_stream: bool
-) -> Chosen | list[GraphQLError]:
-    """The operation to execute, or why there is none."""
-    resolved = view.persisted.resolve(operation)
-    if isinstance(resolved, GraphQLError):
-        return [resolved]
-    if not resolved.query:
-        raise BadRequest(400, "The request has no query")
-    document = view.documents.check(resolved.query, suggestions=may_introspect(context))
-    found = chosen(document, resolved)
-    if isinstance(found, list):
-        return found
-    match found.definition.operation:
+def _check_way(request: Request, asked: Chosen, *, may_stream: bool) -> None:
+    match asked.definition.operation:
         case OperationType.MUTATION if request.method != "POST":
             raise BadRequest(405, "A mutation can't be sent by GET: POST it", headers={"Allow": "POST"})
         case OperationType.SUBSCRIPTION if not may_stream:
-            raise BadRequest(
-                406, f"A subscription is answered over WebSocket, or with Accept: {EVENT_STREAM}"
-            )
-    return found
+            ways = f"over WebSocket, or with Accept: {EVENT_STREAM}"
+            raise BadRequest(406, f"A subscription is answered {ways}")
 
 
 # ---------------------------------------------------------------- what was asked

@@ -1,32 +1,77 @@
-"""The open WebSocket connections, and asking again and again whether they may go on."""
+"""The open connections and event streams, and asking again and again whether they may go on."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from auth.authenticator import Authenticator
-
-if TYPE_CHECKING:
-    from schema.websocket import Connection
+from auth.errors import AuthError
+from auth.identity import Identity
 
 EVERY = 1.0
 """Seconds between two looks at the database for all credentials that are in use (API.md, "Streams")."""
+WAITING = 1_000
+"""Connections that may wait for their connection_init. One more, and the one that waits longest goes: who
+opens thousands fills no memory, and who means it is initialised within a round trip."""
+
+
+class Held(Protocol):
+    """What goes on for as long as its credential is good."""
+
+    @property
+    def credential(self) -> str | None:
+        """None before it is known."""
+        ...
+
+    def recheck(self, verdict: Identity | AuthError) -> Coroutine[Any, Any, None] | None:
+        """Take what the database says now of the credential; what remains to be awaited, if it ends by that.
+
+        Called for everything that is open each second, so it makes no task: 1,000 of those held the loop for
+        10 ms.
+        """
+        ...
+
+
+class Waiting(Held, Protocol):
+    def give_up(self) -> None: ...
 
 
 class Connections:
-    """The open connections of this process."""
+    """What is open in this process."""
 
     def __init__(self) -> None:
-        self._open: set[Connection] = set()
+        self._open: set[Held] = set()
+        self._waiting: dict[Waiting, None] = {}
+        """In the order of their coming."""
+
+    def __len__(self) -> int:
+        return len(self._open)
 
     @contextmanager
-    def holding(self, connection: "Connection") -> Iterator[None]:
-        self._open.add(connection)
+    def holding(self, held: Held) -> Iterator[None]:
+        self._open.add(held)
         try:
             yield
         finally:
-            self._open.discard(connection)
+            self._open.discard(held)
+
+    @contextmanager
+    def awaiting_init(self, connection: Waiting) -> Iterator[None]:
+        """Hold it, and make room for it among those that wait."""
+        self._waiting[connection] = None
+        if len(self._waiting) > WAITING:
+            longest = next(iter(self._waiting))
+            del self._waiting[longest]
+            longest.give_up()
+        with self.holding(connection):
+            try:
+                yield
+            finally:
+                self.initialised(connection)
+
+    def initialised(self, connection: Waiting) -> None:
+        self._waiting.pop(connection, None)
 
     async def keep_checked(self, authenticator: Authenticator) -> None:
         """Endless: to be run as a task that has entered the database."""
@@ -36,8 +81,8 @@ class Connections:
                 await self._check(authenticator, closing)
 
     async def _check(self, authenticator: Authenticator, closing: asyncio.TaskGroup) -> None:
-        held = [(each, each.credential) for each in self._open]
-        verdicts = await authenticator.refresh({credential for _, credential in held if credential})
-        for connection, credential in held:
-            if credential is not None and (error := connection.recheck(verdicts[credential])) is not None:
-                closing.create_task(connection.refuse(error), name="refusal")
+        known = [(each, credential) for each in self._open if (credential := each.credential) is not None]
+        verdicts = await authenticator.refresh({credential for _, credential in known})
+        for held, credential in known:
+            if held in self._open and (rest := held.recheck(verdicts[credential])) is not None:
+                closing.create_task(rest, name="refusal")

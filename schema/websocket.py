@@ -1,101 +1,177 @@
-"""GraphQL over WebSocket: one connection by the graphql-transport-ws protocol.
+"""GraphQL over WebSocket: a connection by the graphql-transport-ws protocol, with the close codes of API.md.
 
-strawberry's handler keeps the connection's life and its protocol checks. Ours are who is asking, the close
-codes of API.md, and that subscriptions are served by the fan-out instead of a generator each.
+Queries and mutations are a task each. So is a subscription until it is allowed; then it is the fan-out's.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from graphql import GraphQLError, OperationType
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from starlette.types import Receive, Scope, Send
 
 from auth.errors import AuthError, IdentityUnavailable, Reason, Unauthenticated
 from auth.identity import Identity
 from auth.tokens import is_access_token
 from schema.answers import Answer
 from schema.context import Context
-from schema.errors import StreamEnded, format_error, format_errors
-from schema.execution import chosen
+from schema.errors import StreamEnded, format_errors
 from schema.fanout import Subscriber
-from schema.frames import frame
+from schema.frames import Batch, frame
 from schema.messages import ClientMessage, Complete, ConnectionInit, Operation, Ping, Subscribe
 from schema.questions import Question
-from schema.sockets import SCOPE_KEY, Socket
+from schema.quotas import Place
+from schema.sockets import SCOPE_KEY, WebSocketProtocol
 
 if TYPE_CHECKING:
     from schema.view import View
 
-OPERATIONS = 100
-"""Operations that one connection may have under way."""
+PROTOCOL = "graphql-transport-ws"
+INIT_WITHIN = 5.0
+"""Seconds that a connection may take until its connection_init."""
 
-MALFORMED, NOT_SIGNED_IN, EXPIRED = 4400, 4401, 4403
-DUPLICATE_ID, SECOND_INIT, TRY_LATER = 4409, 4429, 1013
+MALFORMED, NOT_SIGNED_IN, EXPIRED, OTHER_PROTOCOL = 4400, 4401, 4403, 4406
+NO_INIT, DUPLICATE_ID, SECOND_INIT, TRY_LATER = 4408, 4409, 4429, 1013
+
+_MESSAGE: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_JSON = msgspec.json.Encoder()
 
 
-class Connection(BaseGraphQLTransportWSHandler[Context, None]):
-    view: "View"
+async def serve_websocket(view: "View", scope: Scope, receive: Receive, send: Send) -> None:
+    """From the handshake to the end of the connection."""
+    await receive()
+    known = PROTOCOL in scope["subprotocols"]
+    # Handshakes are accepted whoever asks: a browser can't read why one was refused.
+    await send({"type": "websocket.accept", "subprotocol": PROTOCOL if known else None})
+    connection = Connection(view, scope, receive, send)
+    if known:
+        await connection.serve()
+    else:
+        await connection.close(OTHER_PROTOCOL, f"The subprotocol is {PROTOCOL}")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        scope = self.websocket.ws.scope  # type: ignore[attr-defined]
-        self._socket: Socket = scope["extensions"][SCOPE_KEY]
-        self._state: Mapping[str, Any] = scope["state"]
-        self._subscribers: dict[str, Subscriber] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        """Operations under way, by id, until the client wants no more of them."""
-        self._unfinished: set[asyncio.Task[None]] = set()
+
+class Running:
+    """One operation under way; of a subscription, the fan-out's outlet."""
+
+    __slots__ = ("connection", "id", "key", "place", "subscriber", "task")
+
+    def __init__(self, connection: "Connection", key: str) -> None:
+        self.connection = connection
+        self.key = key
+        self.id = _JSON.encode(key)
+        self.task: asyncio.Task[None] | None = None
+        self.subscriber: Subscriber | None = None
+        self.place: Place | None = None
+
+    @property
+    def full(self) -> bool:
+        return self.connection.socket.full
+
+    def on_writable(self, callback: Callable[[], None]) -> None:
+        self.connection.socket.on_writable(callback)
+
+    def write(self, batch: Batch) -> None:
+        self.connection.socket.push(batch.frames(self.id))
+
+    def end(self, error: BaseException) -> None:
+        self.connection.end(self, error)
+
+    def leave(self) -> None:
+        """Its client wants no more of it, or it is over."""
+        if self.subscriber is not None:
+            self.connection.view.fanout.unsubscribe(self.subscriber)
+        if self.task is not None:
+            self.task.cancel()
+        if self.place is not None:
+            self.place.give_back()
+
+
+class Connection:
+    def __init__(self, view: "View", scope: Scope, receive: Receive, send: Send) -> None:
+        self.view = view
+        self.context: Context = view.context(scope)
+        self.socket: WebSocketProtocol = scope["extensions"][SCOPE_KEY]
         self.credential: str | None = None
+        self._state: Mapping[str, Any] = scope["state"]
+        self._receive = receive
+        self._send = send
+        self._patience = asyncio.timeout(INIT_WITHIN)
+        self._initialised = self._acknowledged = self._closing = False
+        self._running: dict[str, Running] = {}
+        """Operations by id, until the client wants no more of them."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Of operations, those included that the client wants no more of."""
 
-    async def handle(self) -> None:
-        with self.view.connections.holding(self):
-            await super().handle()
+    async def serve(self) -> None:
+        try:
+            async with self._patience:
+                with self.view.connections.awaiting_init(self):
+                    await self._listen()
+        except TimeoutError:
+            await self.close(NO_INIT, "The connection_init took too long")
+        finally:
+            await self._leave()
 
-    async def shutdown(self) -> None:
-        for subscriber in self._subscribers.values():
-            self.view.fanout.unsubscribe(subscriber)
-        self._subscribers.clear()
-        for task in self._unfinished:
+    def give_up(self) -> None:
+        """Wait no longer for the connection_init."""
+        if not self._patience.expired():
+            self._patience.reschedule(0)
+
+    async def _listen(self) -> None:
+        while not self._closing:
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            await self._take(event.get("text"))
+
+    async def _leave(self) -> None:
+        for running in self._running.values():
+            running.leave()
+        self._running.clear()
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._unfinished, return_exceptions=True)
-        await super().shutdown()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # ------------------------------------------------------------ messages
 
-    async def handle_message(self, message: object) -> None:
-        try:
-            known: ClientMessage = msgspec.convert(message, ClientMessage)
-        except msgspec.ValidationError as error:
-            await self._close(MALFORMED, f"Not a message of this protocol: {error}")
+    async def _take(self, text: str | None) -> None:
+        if text is None:
+            await self.close(MALFORMED, "Messages of this protocol are text")
             return
-        match known:
+        try:
+            message = _MESSAGE.decode(text)
+        except (ValueError, RecursionError) as error:  # a msgspec.DecodeError is a ValueError
+            await self.close(MALFORMED, f"Not a message of this protocol: {error}")
+            return
+        match message:
             case ConnectionInit():
-                await self._init(known.payload or {})
+                await self._init(message.payload or {})
             case Subscribe():
-                await self._subscribe(known)
+                await self._subscribe(message)
             case Complete():
-                self._forget(known.id)
+                if (running := self._running.pop(message.id, None)) is not None:
+                    running.leave()
             case Ping():
-                await self.send_message({"type": "pong"})
+                await self._write(_JSON.encode({"type": "pong"}))
 
     async def _init(self, payload: Mapping[str, Any]) -> None:
-        if self.connection_init_received:
-            await self._close(SECOND_INIT, "Too many initialisation requests")
+        if self._initialised:
+            await self.close(SECOND_INIT, "Too many initialisation requests")
             return
-        self.connection_init_received = True
-        if self.connection_init_timeout_task:
-            self.connection_init_timeout_task.cancel()
+        self._initialised = True
+        self._patience.reschedule(None)
+        self.view.connections.initialised(self)
         try:
             self.credential = self._credential(payload.get("authorization"))
             await self.view.authenticator.authenticate(self.credential)
         except AuthError as error:
-            await self.refuse(error)
+            await self._refuse(error)
             return
-        await self.send_message({"type": "connection_ack"})
-        self.connection_acknowledged = True
+        await self._write(_JSON.encode({"type": "connection_ack"}))
+        self._acknowledged = True
 
     def _credential(self, authorization: object) -> str:
         """The bearer token of the init message, else what the handshake showed."""
@@ -111,123 +187,132 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
         return str(self._state["credential"])
 
     async def _subscribe(self, message: Subscribe) -> None:
-        if not self.connection_acknowledged:
-            await self._close(NOT_SIGNED_IN, "Send connection_init first")
-        elif message.id in self._tasks or message.id in self._subscribers:
-            await self._close(DUPLICATE_ID, f"Subscriber for {message.id} already exists")
-        elif len(self._tasks) + len(self._subscribers) >= OPERATIONS:
-            await self._close(TRY_LATER, f"Too many operations: {OPERATIONS} are allowed")
+        limit = self.view.limits.connection_operations
+        if not self._acknowledged:
+            await self.close(NOT_SIGNED_IN, "Send connection_init first")
+        elif message.id in self._running:
+            await self.close(DUPLICATE_ID, f"Subscriber for {message.id} already exists")
+        elif len(self._running) >= limit:
+            await self.close(TRY_LATER, f"Too many operations: {limit} are allowed")
         else:
-            task = asyncio.create_task(
-                self._run(self.credential or "", message.id, message.payload), name=f"operation {message.id}"
-            )
-            self._tasks[message.id] = task
-            self._unfinished.add(task)
-            task.add_done_callback(lambda _: self._finished(message.id, task))
-
-    def _finished(self, operation_id: str, task: asyncio.Task[None]) -> None:
-        self._unfinished.discard(task)
-        if self._tasks.get(operation_id) is task:  # after a `complete`, the id may be another operation's
-            del self._tasks[operation_id]
+            self._start(message)
 
     # ------------------------------------------------------------ operations
 
-    async def _run(self, credential: str, operation_id: str, operation: Operation) -> None:
+    def _start(self, message: Subscribe) -> None:
+        running = self._running[message.id] = Running(self, message.id)
+        task = asyncio.create_task(self._run(running, message.payload), name=f"operation {message.id}")
+        running.task = task
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._finish(running, task))
+
+    def _finish(self, running: Running, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        running.task = None
+        if running.subscriber is None:
+            self._forget(running)
+
+    def _forget(self, running: Running) -> None:
+        if self._running.get(running.key) is running:  # after a `complete`, the id may be another's
+            del self._running[running.key]
+        running.leave()
+
+    async def _run(self, running: Running, operation: Operation) -> None:
         """One operation, whose failures are told to its client and end nothing else."""
         try:
-            await self._execute(credential, operation_id, operation)
+            await self._execute(running, operation)
         except Exception as error:
-            await self._fail(operation_id, [GraphQLError(str(error), original_error=error)])
+            await self._fail(running, [GraphQLError(str(error), original_error=error)])
 
-    async def _execute(self, credential: str, operation_id: str, operation: Operation) -> None:
+    async def _execute(self, running: Running, operation: Operation) -> None:
         try:
-            identity = await self.view.authenticator.authenticate(credential)
+            identity = await self.view.authenticator.authenticate(self.credential or "")
         except AuthError as error:
-            await self.refuse(error)
+            await self._refuse(error)
             return
+        running.place = self.view.quota.take(identity)
         context = replace(self.context, identity=identity)
-        document = self.view.documents.check(operation.query)
-        found = chosen(document, operation)
+        found = self.view.choose(operation, context)
         if isinstance(found, list):
-            await self._fail(operation_id, found)
-        elif found.definition.operation is OperationType.SUBSCRIPTION:
-            await self._follow(operation_id, self.view.question(found.document, operation, context))
+            await self._fail(running, found)
+            return
+        resolved, asked = found
+        if asked.definition.operation is OperationType.SUBSCRIPTION:
+            await self._follow(running, self.view.question(asked.document, resolved, context))
         else:
-            await self._answer(operation_id, await self.view.answers.answer(found, operation, context))
+            await self._tell(running, await self.view.answers.answer(asked, resolved, context))
 
-    async def _answer(self, operation_id: str, answer: Answer) -> None:
+    async def _tell(self, running: Running, answer: Answer) -> None:
         """What a query or a mutation gave."""
         if not answer.executed:  # refused as a whole
             errors = msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw])["errors"]
-            await self._send({"id": operation_id, "type": "error", "payload": errors})
+            await self._write(_message(running, "error", errors))
             return
-        await self._send({"id": operation_id, "type": "next", "payload": msgspec.Raw(answer.body)})
-        await self._send({"id": operation_id, "type": "complete"})
+        await self._write(_message(running, "next", msgspec.Raw(answer.body)))
+        await self._write(_message(running, "complete"))
 
-    async def _follow(self, operation_id: str, question: Question) -> None:
+    async def _follow(self, running: Running, question: Question) -> None:
         """Hand a subscription to the fan-out."""
         live = await question.ask()
         if isinstance(live, list):
-            await self._fail(operation_id, live)
+            await self._fail(running, live)
             return
-        self._subscribers[operation_id] = self.view.fanout.subscribe(
-            question=question,
-            live=live,
-            socket=self._socket,
-            operation_id=msgspec.json.encode(operation_id),
-            end=lambda error: self._end(operation_id, error),
-        )
+        running.subscriber = self.view.fanout.subscribe(question=question, live=live, outlet=running)
 
-    async def _fail(self, operation_id: str, errors: Iterable[GraphQLError]) -> None:
+    async def _fail(self, running: Running, errors: list[GraphQLError]) -> None:
         formatted = format_errors(errors, self.context.request_id)
-        await self._send({"id": operation_id, "type": "error", "payload": formatted})
+        await self._write(_message(running, "error", formatted))
 
-    def _end(self, operation_id: str, error: BaseException) -> None:
-        """The hub ends a stream. Past the queue of a socket that may be full: nothing may wait here."""
-        self._subscribers.pop(operation_id, None)
+    def end(self, running: Running, error: BaseException) -> None:
+        """The hub ended a stream. Past the queue of a socket that may be full: nothing may wait here."""
+        running.subscriber = None
+        self._forget(running)
         wrapped = GraphQLError(str(error), original_error=error if isinstance(error, Exception) else None)
-        formatted = format_error(wrapped, self.context.request_id)
-        message = {"id": operation_id, "type": "error", "payload": [formatted]}
-        self._socket.push(frame(msgspec.json.encode(message)))
-
-    def _forget(self, operation_id: str) -> None:
-        """The client wants no more of it, and may use its id for something else at once."""
-        if (subscriber := self._subscribers.pop(operation_id, None)) is not None:
-            self.view.fanout.unsubscribe(subscriber)
-        if (task := self._tasks.pop(operation_id, None)) is not None:
-            task.cancel()
+        formatted = format_errors([wrapped], self.context.request_id)
+        self.socket.push(frame(_message(running, "error", formatted)))
 
     # ------------------------------------------------------------ rights
 
-    def recheck(self, verdict: Identity | AuthError) -> Unauthenticated | None:
-        """Take what the database says now of the connection's credential; what to refuse it for, if anything.
-
-        Called for every connection each second, so it makes no task: 1,000 of those held the loop for 10 ms.
-        """
+    def recheck(self, verdict: Identity | AuthError) -> Coroutine[Any, Any, None] | None:
+        if isinstance(verdict, Unauthenticated):
+            ended = StreamEnded("UNAUTHENTICATED", str(verdict), verdict.reason.value)
+            for running in list(self._running.values()):
+                if running.subscriber is not None:
+                    self.view.fanout.end(running.subscriber, ended)
+            return self._refuse(verdict)
         if isinstance(verdict, Identity):
-            for subscriber in self._subscribers.values():
-                self.view.fanout.change_rights(subscriber, verdict)
-        if not isinstance(verdict, Unauthenticated):
-            return None
-        ended = StreamEnded("UNAUTHENTICATED", str(verdict), verdict.reason.value)
-        for operation_id, subscriber in list(self._subscribers.items()):
-            self.view.fanout.unsubscribe(subscriber)
-            self._end(operation_id, ended)
-        return verdict
+            for running in self._running.values():
+                if running.subscriber is not None:
+                    self.view.fanout.change_rights(running.subscriber, verdict)
+        return None
 
-    async def refuse(self, error: AuthError) -> None:
+    async def _refuse(self, error: AuthError) -> None:
         """Close the connection over its credential."""
         if isinstance(error, IdentityUnavailable):
-            await self._close(TRY_LATER, str(error))
+            await self.close(TRY_LATER, str(error))
             return
         # Only a session's token can be had afresh; an access token that ended is final.
         expired = isinstance(error, Unauthenticated) and error.reason is Reason.TOKEN_EXPIRED
         renewable = self.credential is None or not is_access_token(self.credential)
-        await self._close(EXPIRED if expired and renewable else NOT_SIGNED_IN, str(error))
+        await self.close(EXPIRED if expired and renewable else NOT_SIGNED_IN, str(error))
 
-    async def _send(self, message: Mapping[str, Any]) -> None:
-        await self.websocket.send_json(message)
+    # ------------------------------------------------------------ writing
 
-    async def _close(self, code: int, reason: str) -> None:
+    async def _write(self, message: bytes) -> None:
+        """Wait until the socket takes it; after its end, it is nobody's."""
+        await self.socket.writable.wait()
+        self.socket.push(frame(message))
+
+    async def close(self, code: int, reason: str) -> None:
+        if self._closing:
+            return
+        self._closing = True
         # A close frame has room for 123 bytes of reason (RFC 6455, section 5.5.1).
-        await self.websocket.close(code, reason.encode()[:123].decode(errors="ignore"))
+        shortened = reason.encode()[:123].decode(errors="ignore")
+        with suppress(OSError, RuntimeError):  # the client, or uvicorn over what the client sent, was faster
+            await self._send({"type": "websocket.close", "code": code, "reason": shortened})
+
+
+def _message(running: Running, kind: str, payload: object = msgspec.UNSET) -> bytes:
+    message = {"id": msgspec.Raw(running.id), "type": kind}
+    return _JSON.encode(message if payload is msgspec.UNSET else message | {"payload": payload})
