@@ -23,7 +23,7 @@ from hub.responses import on_error, on_http_exception
 from hub.settings import Settings
 from models.database import Database, open_database
 from resolvers.instances import Registry
-from resolvers.scans import Scans
+from resolvers.scans import PAGES_KEPT, Scans
 from resolvers.services import Services
 from schema.build import build_schema
 from schema.hub import Hub
@@ -52,7 +52,8 @@ async def running_hub(settings: Settings, *, timing: Timing | None = None) -> As
                 finally:
                     for task in endless:
                         task.cancel()
-                    await hub.scans.close()
+                    await hub.services.scans.close()
+                    await hub.services.pages.close()
                     await hub.authenticator.record_usage()
 
 
@@ -64,22 +65,23 @@ class _Parts:
     directory: CredentialDirectory
     manager: InstanceManager
     registry: Registry
-    scans: Scans
+    services: Services
 
 
 def _assemble(settings: Settings, database: Database, timing: Timing | None) -> _Parts:
     sessions = SessionTokens(keys=settings.auth.key_ring())
     authenticator = Authenticator(sessions=sessions, administrators=settings.auth.administrators)
     manager, registry = InstanceManager(timing=timing), Registry()
-    scans = Scans(manager)
+    services = Services(
+        fleet=manager,
+        registry=registry,
+        scans=Scans(manager),
+        pages=Scans(manager, kept=PAGES_KEPT),
+        administrators=settings.auth.administrators,
+    )
     view = View(
         schema=build_schema(),
-        services=Services(
-            fleet=manager,
-            registry=registry,
-            scans=scans,
-            administrators=settings.auth.administrators,
-        ),
+        services=services,
         hub=Hub(version=_version(), mode=HubMode.DEMO if settings.demo else HubMode.HUB, auth_providers=[]),
         authenticator=authenticator,
         introspection=settings.graphql.introspection,
@@ -98,7 +100,7 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         exception_handlers={HTTPException: on_http_exception, Exception: on_error},
     )
     directory = CredentialDirectory(settings.credentials.path, exec_allow=settings.credentials.exec_allow)
-    return _Parts(app, view, authenticator, directory, manager, registry, scans)
+    return _Parts(app, view, authenticator, directory, manager, registry, services)
 
 
 def _start(hub: _Parts, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:

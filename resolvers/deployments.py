@@ -2,7 +2,7 @@
 
 import heapq
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
@@ -104,29 +104,37 @@ async def list_deployments(
     size = check_first(first, MOST)
     cursor = None if after is None else decode_cursor(after, order.kind)
     if wanted.only_places and order.field is OrderField.NAME:
-        return _page_by_name(services.fleet, permit, wanted, order, size, cursor)
+        return await _page_by_name(services, permit, wanted, order, size, cursor)
     return await _page_by_scan(services, permit, wanted, order, size, cursor)
 
 
-def _page_by_name(
-    fleet: Fleet, permit: Permit, wanted: DeploymentFilter, order: Order, size: int, cursor: Key | None
+async def _page_by_name(
+    services: Services,
+    permit: Permit,
+    wanted: DeploymentFilter,
+    order: Order,
+    size: int,
+    cursor: Key | None,
 ) -> Page[Deployment]:
     """Stores are sorted by name per namespace: merging them scans nothing."""
-    shelves = list(places.shelves(fleet=fleet, permit=permit, wanted=wanted))
-    merged = heapq.merge(
-        *(_from_cursor(feed, namespace, order, cursor) for feed, namespace in shelves),
-        key=order.key,
-        reverse=order.descending,
-    )
-    found = list(islice(merged, size + 1))
-    items = found[:size]
-    return Page(
-        items=items,
-        keys=[order.key(item) for item in items],
-        has_next=len(found) > size,
-        has_previous=cursor is not None,
-        total=lambda: sum(sum(feed.counts(namespace).values()) for feed, namespace in shelves),
-    )
+
+    async def compute() -> Page[Deployment]:
+        shelves = list(places.shelves(fleet=services.fleet, permit=permit, wanted=wanted))
+        merged = heapq.merge(
+            *(_from_cursor(feed, namespace, order, cursor) for feed, namespace in shelves),
+            key=order.key,
+            reverse=order.descending,
+        )
+        found = list(islice(merged, size + 1))
+        return Page(
+            items=found[:size],
+            key=order.key,
+            has_next=len(found) > size,
+            has_previous=cursor is not None,
+            total=lambda: sum(sum(feed.counts(namespace).values()) for feed, namespace in shelves),
+        )
+
+    return await services.pages.shared((permit.scopes, wanted, order, size, cursor), compute)
 
 
 def _from_cursor(
@@ -153,7 +161,7 @@ async def _page_by_scan(
     size: int,
     cursor: Key | None,
 ) -> Page[Deployment]:
-    async def compute() -> tuple[Sequence[Key], Sequence[Deployment]]:
+    async def compute() -> tuple[list[Key], list[Deployment]]:
         lets_through = predicate(wanted)
         found = [
             (order.key(deployment), deployment)
@@ -174,7 +182,7 @@ async def _page_by_scan(
     step = -1 if order.descending else 1
     return Page(
         items=deployments[window][::step],
-        keys=keys[window][::step],
+        key=order.key,
         has_next=has_next,
         has_previous=cursor is not None,
         total=lambda: len(keys),

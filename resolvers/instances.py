@@ -113,7 +113,7 @@ def list_instances(
     items = found[:size]
     return Page(
         items=items,
-        keys=[(view.id, view.id) for view in items],
+        key=lambda view: (view.id, view.id),
         has_next=len(found) > size,
         has_previous=after is not None,
         total=lambda: len(views),

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import msgspec
@@ -19,8 +19,9 @@ _BAD_CURSOR = ("after", "is no cursor of this connection: take an edge's cursor 
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """One page of a connection."""
 
-    items: Sequence[T]
-    keys: Sequence[Key]
+    items: list[T]
+    key: Callable[[T], Key]
+    """An item's place in the order, which its cursor stands for."""
     has_next: bool
     has_previous: bool
     total: Callable[[], int]

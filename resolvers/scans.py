@@ -18,6 +18,7 @@ CHECK_EVERY = 64
 """Deployments between two looks at the clock."""
 KEPT = 8
 """Answers kept until the clusters change; one over 100,000 deployments holds about 15 MB."""
+PAGES_KEPT = 64
 
 T = TypeVar("T")
 
@@ -45,24 +46,29 @@ async def scan(*, fleet: Fleet, permit: Permit, wanted: DeploymentFilter) -> Asy
 class Scans:
     """Shares a scan's result among all who ask the same while nothing changed."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, *, kept: int = KEPT) -> None:
         self._fleet = fleet
-        self._answers: OrderedDict[Hashable, tuple[Hashable, asyncio.Task[Any]]] = OrderedDict()
+        self._kept = kept
+        self._state: Hashable = None
+        """What the clusters were like when the answers were found."""
+        self._answers: OrderedDict[Hashable, asyncio.Task[Any]] = OrderedDict()
         self._running: set[asyncio.Task[Any]] = set()
         """Also those whose answer nobody new will get, because something changed meanwhile."""
 
     async def shared(self, question: Hashable, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The answer to `question` as of now; `compute` runs at most once a state of the clusters."""
-        state = tuple((feed.instance_id, feed.epoch, feed.head) for feed in self._fleet.feeds.values())
+        state = tuple([(feed.instance_id, feed.epoch, feed.head) for feed in self._fleet.feeds.values()])
+        if state != self._state:
+            self._answers.clear()
+            self._state = state
         known = self._answers.get(question)
-        if known is None or known[0] != state:
-            known = (state, self._start(compute()))
-            self._answers[question] = known
-            if len(self._answers) > KEPT:
+        if known is None:
+            known = self._answers[question] = self._start(compute())
+            if len(self._answers) > self._kept:
                 self._answers.popitem(last=False)
         self._answers.move_to_end(question)
         # One asker that goes away must not take the answer from the others.
-        return cast("T", await asyncio.shield(known[1]))
+        return cast("T", await asyncio.shield(known))
 
     def _start(self, scan: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         task = asyncio.create_task(scan, name="scan")

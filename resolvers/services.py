@@ -13,5 +13,7 @@ class Services:
     fleet: Fleet
     registry: Registry
     scans: Scans
+    pages: Scans
+    """As `scans`, of what is small: up to 1,000 deployments, found without a scan."""
     administrators: frozenset[Person]
     """HUB_ADMINS, whose grants are computed."""

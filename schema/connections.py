@@ -33,23 +33,21 @@ class Connection(Generic[T]):
 
     @strawberry.field(description="The page's items.")
     def nodes(self) -> list[T]:
-        return list(self.page.items)
+        return self.page.items
 
     @strawberry.field(description="The page's items with their cursors.")
     def edges(self) -> list[Edge[T]]:
-        return [
-            Edge(cursor=encode_cursor(key), node=item)
-            for key, item in zip(self.page.keys, self.page.items, strict=True)
-        ]
+        key = self.page.key
+        return [Edge(cursor=encode_cursor(key(item)), node=item) for item in self.page.items]
 
     @strawberry.field(description="Where this page lies in the whole.")
     def page_info(self) -> PageInfo:
-        keys = self.page.keys
+        ends = [encode_cursor(self.page.key(item)) for item in self.page.items[:1] + self.page.items[-1:]]
         return PageInfo(
             has_next_page=self.page.has_next,
             has_previous_page=self.page.has_previous,
-            start_cursor=encode_cursor(keys[0]) if keys else None,
-            end_cursor=encode_cursor(keys[-1]) if keys else None,
+            start_cursor=ends[0] if ends else None,
+            end_cursor=ends[-1] if ends else None,
         )
 
     @strawberry.field(description="How many there are now, over all pages.")

@@ -37,7 +37,11 @@ class Setting:
     def reader(self, *grants: Grant, wanted: DeploymentFilter = EVERYTHING) -> SummaryReader:
         reader = SummaryReader(
             services=Services(
-                fleet=self.fleet, registry=Registry(), scans=self.scans, administrators=frozenset()
+                fleet=self.fleet,
+                registry=Registry(),
+                scans=self.scans,
+                pages=self.scans,
+                administrators=frozenset(),
             ),
             permit=permit(*(grants or (VIEWER,))),
             wanted=wanted,

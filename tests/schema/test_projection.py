@@ -68,7 +68,13 @@ def a_question(query: str, variables: dict[str, Any], *, role: Role) -> Question
     document = DOCUMENTS.check(query)
     assert not isinstance(document, tuple), (query, document)
     context = Context(
-        services=Services(fleet=FLEET, registry=Registry(), scans=Scans(FLEET), administrators=frozenset()),
+        services=Services(
+            fleet=FLEET,
+            registry=Registry(),
+            scans=Scans(FLEET),
+            pages=Scans(FLEET),
+            administrators=frozenset(),
+        ),
         hub=Hub(version="test", mode=HubMode.HUB, auth_providers=[]),
         identity=an_identity(a_grant(role)),
         request_id="request",
