@@ -48,8 +48,8 @@ class InstanceView(msgspec.Struct, frozen=True):
 class Registry:
     """The instances' rows, kept in memory: no query asks the database for them."""
 
-    def __init__(self) -> None:
-        self._known: Mapping[str, Registered] = {}
+    def __init__(self, known: Iterable[Registered] = ()) -> None:
+        self._known: Mapping[str, Registered] = {each.id: each for each in known}
 
     def get(self, instance_id: str) -> Registered | None:
         return self._known.get(instance_id)

@@ -6,28 +6,21 @@ from typing import Any
 
 import msgspec
 import pytest
-from graphql import ExecutionResult, Executor, GraphQLObjectType, execute_subscription_event, get_named_type
+from graphql import ExecutionResult, Executor, GraphQLObjectType, execute_subscription_event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auth.permissions import Role
-from benchmarks.objects import deployment, pod
-from cluster.wire import ModelDeployment, Pod
-from resolvers.instances import Registry
-from resolvers.scans import Scans
-from resolvers.services import Services
 from resolvers.streams import DeploymentEvent, EventType
 from schema.build import build_schema
-from schema.context import Context
 from schema.documents import Documents
 from schema.execution import payload
 from schema.fragments import Fragments
-from schema.hub import Hub
 from schema.messages import Operation
 from schema.questions import Question
-from schema.words import HubMode
+from tests.support.contexts import a_context, a_varied_fleet, some_services
 from tests.support.identities import a_grant, an_identity
-from tests.support.stores import StoresFleet, set_live
+from tests.support.selections import HEAD, selections
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)
 SCHEMA = build_schema()
@@ -37,22 +30,8 @@ EVENT = SCHEMA._schema.type_map["DeploymentEvent"]
 assert isinstance(EVENT, GraphQLObjectType)
 
 
-def a_fleet() -> StoresFleet:
-    """One live instance with a deployment that has everything, one that is bare, and a stale instance."""
-    fleet = StoresFleet()
-    east, west = fleet.add("east"), fleet.add("west")
-    full = msgspec.convert(deployment(number=1, namespace="ml-team"), ModelDeployment)
-    metadata = {"name": "bare", "namespace": "ml-team", "creationTimestamp": "2026-11-02T08:00:00Z"}
-    bare = msgspec.convert({"metadata": metadata}, ModelDeployment)
-    served = pod(number=1, namespace="ml-team")
-    east.replace_pods([msgspec.convert(served, Pod)], scope=None)
-    east.replace_deployments([full, bare], scope=None, api_group="airunway.ai")
-    west.apply_deployment(full, api_group="kubeairunway.ai")
-    set_live(west, live=False)
-    return fleet
-
-
-FLEET = a_fleet()
+FLEET = a_varied_fleet()
+SERVICES = some_services(FLEET)
 MESSAGES = [
     *(
         DeploymentEvent(EventType.ADDED, each.instance_id, each.id, each, each.observed_at)
@@ -67,20 +46,7 @@ MESSAGES = [
 def a_question(query: str, variables: dict[str, Any], *, role: Role) -> Question:
     document = DOCUMENTS.check(query)
     assert not isinstance(document, tuple), (query, document)
-    context = Context(
-        services=Services(
-            fleet=FLEET,
-            registry=Registry(),
-            scans=Scans(FLEET),
-            pages=Scans(FLEET),
-            administrators=frozenset(),
-        ),
-        hub=Hub(version="test", mode=HubMode.HUB, auth_providers=[]),
-        identity=an_identity(a_grant(role)),
-        request_id="request",
-        introspection=None,
-        wake=lambda: None,
-    )
+    context = a_context(SERVICES, an_identity(a_grant(role)))
     return Question(SCHEMA, document.node, Operation(query, variables), context, FRAGMENTS)
 
 
@@ -92,36 +58,6 @@ def executed(question: Question, message: DeploymentEvent) -> bytes:
 
 
 @st.composite
-def selections(draw: st.DrawFn, kind: GraphQLObjectType, fragments: list[str], depth: int = 4) -> str:
-    """A random selection set on the type, which may add named fragments to the list."""
-    parts = []
-    for name in draw(st.lists(st.sampled_from(sorted(kind.fields)), min_size=1, max_size=6)):
-        inner = get_named_type(kind.fields[name].type)
-        body = ""
-        if isinstance(inner, GraphQLObjectType):
-            if not depth:
-                continue
-            body = draw(selections(inner, fragments, depth - 1))
-        alias = draw(st.sampled_from(["", "", f"{name}_{len(fragments)}_{depth}_{len(body)}: "]))
-        condition = draw(st.sampled_from(["", "", " @include(if: $yes)", " @skip(if: $yes)"]))
-        parts.append(f"{alias}{name}{_arguments(name)}{condition} {body}")
-    if draw(st.booleans()):
-        parts.append("__typename")
-    text = " ".join(parts) or "__typename"
-    match draw(st.sampled_from(["plain", "plain", "inline", "named"])):
-        case "inline":
-            text = f"__typename ... on {kind.name} {{ {text} }}"
-        case "named":
-            fragments.append(f"fragment F{len(fragments)} on {kind.name} {{ {text} }}")
-            text = f"__typename ...F{len(fragments) - 1}"
-    return f"{{ {text} }}"
-
-
-def _arguments(field: str) -> str:
-    return {"namespaces": "(permission: $permission)"}.get(field, "")
-
-
-@st.composite
 def documents(draw: st.DrawFn) -> str:
     fragments: list[str] = []
     assert isinstance(EVENT, GraphQLObjectType)
@@ -130,8 +66,7 @@ def documents(draw: st.DrawFn) -> str:
     used = (
         "yes: __typename @include(if: $yes) deployment { instance { namespaces(permission: $permission) } }"
     )
-    head = "subscription ($yes: Boolean!, $permission: Permission!) "
-    return f"{head} {{ deploymentEvents {{ {used} ...All }} }} " + " ".join(
+    return f"subscription {HEAD} {{ deploymentEvents {{ {used} ...All }} }} " + " ".join(
         [f"fragment All on DeploymentEvent {body}", *fragments]
     )
 
