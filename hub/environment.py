@@ -119,7 +119,6 @@ class Variables(BaseSettings):
     hub_limit_aliases: _Count = DEFAULT_LIMITS.aliases
     hub_limit_directives: _Count = DEFAULT_LIMITS.directives
     hub_limit_fields: _Count = DEFAULT_LIMITS.fields
-    hub_limit_overlaps: _Count = DEFAULT_LIMITS.overlaps
     hub_limit_values: _Count = DEFAULT_LIMITS.values
     hub_limit_cost: _Count = DEFAULT_LIMITS.cost
     hub_limit_deadline: _Count = DEFAULT_LIMITS.deadline

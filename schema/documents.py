@@ -1,37 +1,63 @@
-"""Documents, parsed, judged and validated once for whoever sends the same text again."""
+"""Documents, judged, parsed and validated once for whoever sends the same text again."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import strawberry
 from graphql import (
     DocumentNode,
     GraphQLError,
+    GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
     parse,
     specified_rules,
+    validate,
 )
-from strawberry.schema.schema import validate_document
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from schema.limits import DEFAULT_LIMITS, Limits
+from schema.cost import Costs
+from schema.errors import LimitExceeded
+from schema.limits import DEFAULT_LIMITS, Limits, judge_text, judge_tree, judge_variables
+from schema.merging import find_conflicts
 
-KEPT = 512
-KEPT_LENGTH = 8192
-"""Longer documents aren't kept: an AST is a hundred times its text, and a stranger chooses the text."""
+KEPT = 400_000
+"""Characters of all documents that are kept together: a tree is a hundred times its text."""
+ERRORS = 20
+"""Errors that are told of a document."""
+SUGGESTED = 3
+"""Errors that say what was perhaps meant: comparing a name with all others takes up to 5 ms."""
+
+_RULES = (
+    *(rule for rule in specified_rules if rule is not OverlappingFieldsCanBeMergedRule),  # `schema.merging`
+    MaybeNullValidationRule,
+    OneOfInputValidationRule,
+)
 
 
 class Document:
     """A sound document, and what was found out about it."""
 
-    def __init__(self, node: DocumentNode, limits: Limits) -> None:
+    def __init__(self, schema: GraphQLSchema, node: DocumentNode, limits: Limits) -> None:
         self.node = node
-        self.limits = limits
+        self._costs = Costs(schema, node)
+        self._limits = limits
 
-    def cost(self, definition: OperationDefinitionNode, variables: Mapping[str, Any]) -> int:  # noqa: ARG002
-        """What its operation costs with these variables (`schema.cost`)."""
-        return 0
+    def cost(self, definition: OperationDefinitionNode, variables: Mapping[str, Any]) -> int:
+        """What its operation costs with these variables. Raises `LimitExceeded` if that is too much, or the
+        variables are."""
+        if variables:
+            judge_variables(variables, self._limits)
+        cost, limit = self._costs.of(definition, variables), self._limits.cost
+        if cost > limit:
+            message = f"This costs {cost} and may cost {limit}: ask for smaller pages or fewer fields"
+            raise LimitExceeded("COST", message, limit=limit, actual=cost)
+        return cost
 
 
 Checked = Document | tuple[GraphQLError, ...]
@@ -40,25 +66,66 @@ Checked = Document | tuple[GraphQLError, ...]
 
 class Documents:
     def __init__(self, schema: strawberry.Schema, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._schema = schema
+        # strawberry has no public name for the schema that graphql-core works with.
+        self._schema = schema._schema
         self._limits = limits
-        self._kept: OrderedDict[str, Checked] = OrderedDict()
+        self._kept: OrderedDict[str, _Known] = OrderedDict()
+        self._length = 0
 
-    def check(self, query: str, *, suggestions: bool = False) -> Checked:  # noqa: ARG002
-        """Parse, judge and validate, unless that was done. With `suggestions`, errors say what was perhaps
+    def check(self, query: str, *, suggestions: bool = False) -> Checked:
+        """Judge, parse and validate, unless that was done. With `suggestions`, errors say what was perhaps
         meant, which is for those alone who may ask for the schema."""
-        known = self._kept.pop(query, None) or self._check(query)
-        if len(query) <= KEPT_LENGTH:
-            self._kept[query] = known
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+        known = self._kept.get(query)
+        if known is None:
+            known = self._keep(query, _Known(self._check(query)))
+        else:
+            self._kept.move_to_end(query)
+        if not suggestions or isinstance(known.checked, Document):
+            return known.checked
+        if known.suggested is None:
+            known.suggested = self._suggest(query, known.checked)
+        return known.suggested
+
+    def _keep(self, query: str, known: "_Known") -> "_Known":
+        self._kept[query] = known
+        self._length += len(query)
+        while self._length > KEPT:
+            dropped, _ = self._kept.popitem(last=False)
+            self._length -= len(dropped)
         return known
 
     def _check(self, query: str) -> Checked:
         try:
-            document = parse(query)
+            judge_text(query, self._limits)
+            document = parse(query, max_tokens=self._limits.tokens)
+        except LimitExceeded as error:
+            return (_wrapped(error),)
         except GraphQLSyntaxError as error:
             return (error,)
-        # strawberry has no public name for the schema that graphql-core works with.
-        errors = tuple(validate_document(self._schema._schema, document, specified_rules))
-        return errors or Document(document, self._limits)
+        if exceeded := tuple(map(_wrapped, judge_tree(document, self._limits))):
+            return exceeded
+        errors = validate(self._schema, document, _RULES, max_errors=ERRORS, hide_suggestions=True)
+        errors = errors or list(islice(find_conflicts(self._schema, document), ERRORS))
+        return tuple(map(_of_document, errors)) or Document(self._schema, document, self._limits)
+
+    def _suggest(self, query: str, errors: tuple[GraphQLError, ...]) -> tuple[GraphQLError, ...]:
+        """The errors, the first of them with suggestions: validation finds them in the same order again."""
+        if errors[0].original_error or isinstance(errors[0], GraphQLSyntaxError):
+            return errors
+        found = validate(self._schema, parse(query), _RULES, max_errors=SUGGESTED)[:SUGGESTED]
+        return (*map(_of_document, found), *errors[len(found) :])
+
+
+@dataclass
+class _Known:
+    checked: Checked
+    suggested: tuple[GraphQLError, ...] | None = None
+
+
+def _wrapped(error: LimitExceeded) -> GraphQLError:
+    return GraphQLError(str(error), original_error=error)
+
+
+def _of_document(error: GraphQLError) -> GraphQLError:
+    """The error as one of the document, whatever a scalar's own parser raised beneath it."""
+    return GraphQLError(error.message, error.nodes, error.source, error.positions)
