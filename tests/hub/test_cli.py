@@ -51,7 +51,7 @@ def shell(tmp_path: Path) -> Shell:
 
 
 def test_from_an_empty_folder_to_a_token_and_back(shell: Shell) -> None:
-    assert shell.says("migrate") == "Applied 0001_initial"
+    assert shell.says("migrate") == "Applied 0001_initial\nApplied 0002_identity_and_access"
     assert shell.says("migrate") == "Nothing to do"
     assert shell.says("users", "list") == ""
 
