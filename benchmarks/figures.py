@@ -34,7 +34,7 @@ class Figure:
         limit = "" if self.limit is None else f"{sign} {self.limit:,.6g} {self.unit}"
         verdict = "" if self.limit is None else ("pass" if self.passed else "FAIL")
         value = f"{self.value:,.0f}" if abs(self.value) >= 1_000 else f"{self.value:.4g}"
-        return f"{self.what:<58} {value:>9} {self.unit:<9} {limit:<18} {verdict}".rstrip()
+        return f"{self.what:<68} {value:>9} {self.unit:<9} {limit:<18} {verdict}".rstrip()
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+
 from benchmarks.figures import percentile
 
 CONNECTIONS = 8
@@ -29,6 +31,8 @@ class Answered:
     p50: float
     p99: float
     """Milliseconds from the request until the last byte of its answer."""
+    cpu: float
+    """Microseconds of the server's CPU per answer: what other processes hardly change."""
     busy: float
     """The share of the time in which this client used its core; near 1, it is what was measured."""
 
@@ -64,31 +68,50 @@ def _whole(begin: memoryview) -> int:
     return len(head) + len(_END) + int(length[1])
 
 
-def measure(port: int, requests: Sequence[bytes], *, seconds: float) -> Answered:
-    """Send the requests, each on a connection of its own, again and again for so many seconds."""
-    buffer, times = memoryview(bytearray(1 << 20)), []
+def measure(port: int, requests: Sequence[bytes], *, pid: int, seconds: float) -> Answered:
+    """Send each of the requests on a connection of its own, again and again for so many seconds.
+
+    The process `pid` is the server, whose CPU is read. Raises ValueError for an answer other than 200.
+    """
+    server, client = psutil.Process(pid), psutil.Process()
     connections = [_Connection(port, request) for request in requests]
+    used, busy, begin = _cpu(server), _cpu(client), time.monotonic()
+    times = _exchange(connections, until=begin + seconds)
+    wall, used, busy = time.monotonic() - begin, _cpu(server) - used, _cpu(client) - busy
+    for each in connections:
+        each.socket.close()
+    return Answered(
+        rate=len(times) / wall,
+        p50=percentile(times, 50),
+        p99=percentile(times, 99),
+        cpu=used / len(times) * 1e6,
+        busy=busy / wall,
+    )
+
+
+def _exchange(connections: Sequence[_Connection], *, until: float) -> list[float]:
+    """Milliseconds that each answer took. What is under way at the end is waited for."""
+    buffer, times, waiting = memoryview(bytearray(1 << 20)), [], len(connections)
     with selectors.DefaultSelector() as selector:
         for each in connections:
             selector.register(each.socket, selectors.EVENT_READ, each)
-        cpu, begin = time.process_time(), time.monotonic()
-        end = begin + seconds
-        for each in connections:
             each.send()
-        waiting = len(connections)
         while waiting:
             for key, _ in selector.select():
                 if (took := key.data.receive(buffer)) is None:
                     continue
                 times.append(took)
-                if time.monotonic() < end:
+                if time.monotonic() < until:
                     key.data.send()
                 else:
                     waiting -= 1
-        wall, cpu = time.monotonic() - begin, time.process_time() - cpu
-    for each in connections:
-        each.socket.close()
-    return Answered(len(times) / wall, percentile(times, 50), percentile(times, 99), cpu / wall)
+    return times
+
+
+def _cpu(process: psutil.Process) -> float:
+    """Seconds, of all its threads and in the kernel too."""
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def fetch(port: int, request: bytes) -> bytes:

@@ -59,6 +59,10 @@ class Child:
             )
         self.hello: dict[str, Any] = self._answer()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def __enter__(self) -> Self:
         return self
 
