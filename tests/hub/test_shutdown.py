@@ -31,7 +31,8 @@ SUBSCRIPTIONS = (
 )
 CONNECTIONS = 5
 COUNT = 300
-MANY_FIELDS = " ".join(f"a{number}: id b{number}: modelId" for number in range(100))
+LONG = "x" * 120
+MANY_FIELDS = " ".join(f"a{number}{LONG}: id b{number}{LONG}: modelId" for number in range(25))
 LARGE = f"""
 subscription {{
   deploymentEvents {{ type instanceId deploymentId deployment {{ id uid namespace {MANY_FIELDS} }} }}
