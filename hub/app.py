@@ -46,7 +46,7 @@ async def running_hub(settings: Settings, *, timing: Timing | None = None) -> As
         with database.entered():
             hub = _assemble(settings, database, timing)
             async with asyncio.TaskGroup() as tasks:
-                endless = _start(hub, tasks)
+                endless = _start(hub, database, tasks)
                 try:
                     yield RunningHub(hub.app, hub.manager, database)
                 finally:
@@ -103,12 +103,13 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
     return _Parts(app, view, authenticator, directory, manager, registry, services)
 
 
-def _start(hub: _Parts, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+def _start(hub: _Parts, database: Database, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
     """Every endless loop of the hub, by name."""
     loops = {
         "instances": _watch(hub.directory, hub.manager),
         "registration": hub.registry.follow(hub.manager, registered=hub.view.fanout.wake),
         "fan-out": hub.view.fanout.run(),
+        "change bus": database.bus.keep_listening(),
         "rechecks": hub.view.connections.keep_checked(hub.authenticator),
         "token usage": hub.authenticator.keep_usage_recorded(),
     }

@@ -55,7 +55,7 @@ async def _to_its_end(task: asyncio.Task[T]) -> T:
     return task.result()
 
 
-async def _connect(*arguments: Any, **options: Any) -> asyncpg.Connection:
+async def connect(*arguments: Any, **options: Any) -> asyncpg.Connection:
     """A connecting that is cut short leaves asyncio an error that nobody asked for (asyncpg 0.32)."""
     task = asyncio.create_task(asyncpg.connect(*arguments, **options), name="connect to PostgreSQL")
     try:
@@ -79,7 +79,7 @@ class Client(AsyncpgDBClient):
         stated = ("host", "port", "user", "password", "database")  # by the DSN, which these would override
         return await asyncpg.create_pool(
             self._dsn,
-            connect=_connect,
+            connect=connect,
             **{name: value for name, value in options.items() if name not in stated},
         )
 

@@ -57,10 +57,10 @@ class PostgresServer:
         """Cuts every connection, as a crash does."""
         self._run("pg_ctl", "-w", "-D", self._data, "-m", "immediate", "stop")
 
-    def sql(self, statement: str) -> str:
-        return self._run(
-            "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", f"{self.url}/postgres", "-c", statement
-        )
+    def sql(self, statement: str, *, database: str | None = None) -> str:
+        """`database` is its URL."""
+        url = database or f"{self.url}/postgres"
+        return self._run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statement)
 
     @property
     def _data(self) -> str:
