@@ -1,12 +1,14 @@
 """People, their grants and their access tokens, as they are written down.
 
 Every function runs in a task that has entered the database and may raise `models.errors.DatabaseUnavailable`.
+What changes something is all or nothing, and is told on the change bus.
 """
 
 from collections import defaultdict
 from datetime import datetime
 
 import msgspec
+from tortoise.transactions import in_transaction
 
 from auth.errors import InvalidRequest, NotFound
 from auth.grants import TokenLimits
@@ -14,6 +16,7 @@ from auth.lookup import manual_grant, person_of, token_limits
 from auth.people import Person
 from auth.permissions import Grant, Role, Scope
 from auth.tokens import Minted, mint
+from models.bus import publish
 from models.ids import new_id
 from models.tables import AccessToken, RoleAssignment, User
 
@@ -51,7 +54,9 @@ async def ensure_user(person: Person, *, display_name: str | None = None) -> str
         defaults={"id": new_id("usr"), "display_name": named},
     )
     if display_name and not created and user.display_name != display_name:
-        await User.filter(id=user.id).update(display_name=display_name)
+        async with in_transaction():
+            await User.filter(id=user.id).update(display_name=display_name)
+            await publish("user", user.id)
     return user.id
 
 
@@ -98,14 +103,16 @@ async def grant_role(user_id: str, role: Role, scope: Scope, *, granted_by: str 
     rows = await RoleAssignment.filter(user_id=user_id, role=int(role), instance_id=scope.instance_id)
     row = next((row for row in rows if row.namespaces == namespaces), None)
     if row is None:
-        row = await RoleAssignment.create(
-            id=new_id("grt"),
-            user_id=user_id,
-            role=int(role),
-            instance_id=scope.instance_id,
-            namespaces=namespaces,
-            created_by_id=granted_by,
-        )
+        async with in_transaction():
+            row = await RoleAssignment.create(
+                id=new_id("grt"),
+                user_id=user_id,
+                role=int(role),
+                instance_id=scope.instance_id,
+                namespaces=namespaces,
+                created_by_id=granted_by,
+            )
+            await publish("user", user_id)
     return manual_grant(row)
 
 
@@ -118,8 +125,11 @@ def _check_scope(role: Role, scope: Scope) -> None:
 
 async def revoke_role(grant_id: str) -> None:
     """Take a manual grant back. Raises `NotFound`, for computed grants too."""
-    if not await RoleAssignment.filter(id=grant_id).delete():
-        raise NotFound(f"There is no grant {grant_id} that was given by hand")
+    async with in_transaction():
+        row = await RoleAssignment.get_or_none(id=grant_id)
+        if row is None or not await RoleAssignment.filter(id=grant_id).delete():
+            raise NotFound(f"There is no grant {grant_id} that was given by hand")
+        await publish("user", row.user_id)
 
 
 async def create_token(
@@ -149,14 +159,20 @@ async def create_token(
 
 async def revoke_token(token_id: str, *, now: datetime) -> None:
     """End a token for good; nothing happens to one that was revoked before. Raises `NotFound`."""
-    revoked = await AccessToken.filter(id=token_id, revoked_at=None).update(revoked_at=now)
-    if not revoked and not await AccessToken.exists(id=token_id):
-        raise NotFound(f"There is no access token {token_id}")
+    async with in_transaction():
+        if await AccessToken.filter(id=token_id, revoked_at=None).update(revoked_at=now):
+            await publish("token", token_id)
+        elif not await AccessToken.exists(id=token_id):
+            raise NotFound(f"There is no access token {token_id}")
 
 
 async def revoke_tokens_named(name: str, *, user_id: str, now: datetime) -> None:
     """End all of a person's tokens that have this name."""
-    await AccessToken.filter(user_id=user_id, name=name, revoked_at=None).update(revoked_at=now)
+    async with in_transaction():
+        good = AccessToken.filter(user_id=user_id, name=name, revoked_at=None)
+        for token in await good:
+            await publish("token", token.id)
+        await good.update(revoked_at=now)
 
 
 def _token_info(row: AccessToken) -> TokenInfo:
