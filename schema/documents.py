@@ -1,12 +1,14 @@
 """Documents, judged, parsed and validated once for whoever sends the same text again."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import strawberry
+from anyio import to_thread
 from graphql import (
     DocumentNode,
     GraphQLError,
@@ -71,35 +73,56 @@ class Documents:
         self._limits = limits
         self._kept: OrderedDict[str, _Known] = OrderedDict()
         self._length = 0
+        self._turn = asyncio.Lock()
+
+    async def admit(self, query: str, *, suggestions: bool = False) -> None:
+        """Have the document checked, so that `check` knows it: in a thread and one at a time, since it may
+        take 30 ms, for which nobody else would be answered."""
+        known = self._kept.get(query)
+        if (known and known.told(suggestions=suggestions)) or self._judge(query):
+            return
+        async with self._turn:
+            known = self._kept.get(query)
+            if known is None:
+                known = self._keep(query, _Known(await to_thread.run_sync(self._check, query)))
+            if known.told(suggestions=suggestions) is None:
+                known.suggested = await to_thread.run_sync(self._suggest, query, known.checked)
 
     def check(self, query: str, *, suggestions: bool = False) -> Checked:
         """Judge, parse and validate, unless that was done. With `suggestions`, errors say what was perhaps
         meant, which is for those alone who may ask for the schema."""
         known = self._kept.get(query)
-        if known is None:
-            known = self._keep(query, _Known(self._check(query)))
-        else:
+        if known is not None:
             self._kept.move_to_end(query)
-        if not suggestions or isinstance(known.checked, Document):
-            return known.checked
-        if known.suggested is None:
-            known.suggested = self._suggest(query, known.checked)
-        return known.suggested
+        elif refused := self._judge(query):
+            return refused
+        else:
+            known = self._keep(query, _Known(self._check(query)))
+        told = known.told(suggestions=suggestions)
+        if told is None:
+            told = known.suggested = self._suggest(query, known.checked)
+        return told
 
     def _keep(self, query: str, known: "_Known") -> "_Known":
         self._kept[query] = known
         self._length += len(query)
-        while self._length > KEPT:
+        while self._length > KEPT and len(self._kept) > 1:
             dropped, _ = self._kept.popitem(last=False)
             self._length -= len(dropped)
         return known
 
-    def _check(self, query: str) -> Checked:
+    def _judge(self, query: str) -> tuple[GraphQLError, ...]:
+        """Why the text had better not be parsed. Found out anew each time: it is cheap, and not worth keeping
+        what a stranger made so large."""
         try:
             judge_text(query, self._limits)
-            document = parse(query, max_tokens=self._limits.tokens)
         except LimitExceeded as error:
             return (_wrapped(error),)
+        return ()
+
+    def _check(self, query: str) -> Checked:
+        try:
+            document = parse(query, max_tokens=self._limits.tokens)
         except GraphQLSyntaxError as error:
             return (error,)
         if exceeded := tuple(map(_wrapped, judge_tree(document, self._limits))):
@@ -108,8 +131,9 @@ class Documents:
         errors = errors or list(islice(find_conflicts(self._schema, document), ERRORS))
         return tuple(map(_of_document, errors)) or Document(self._schema, document, self._limits)
 
-    def _suggest(self, query: str, errors: tuple[GraphQLError, ...]) -> tuple[GraphQLError, ...]:
+    def _suggest(self, query: str, checked: Checked) -> tuple[GraphQLError, ...]:
         """The errors, the first of them with suggestions: validation finds them in the same order again."""
+        errors = cast("tuple[GraphQLError, ...]", checked)
         if errors[0].original_error or isinstance(errors[0], GraphQLSyntaxError):
             return errors
         found = validate(self._schema, parse(query), _RULES, max_errors=SUGGESTED)[:SUGGESTED]
@@ -118,8 +142,14 @@ class Documents:
 
 @dataclass
 class _Known:
+    """A document that was checked."""
+
     checked: Checked
     suggested: tuple[GraphQLError, ...] | None = None
+
+    def told(self, *, suggestions: bool) -> Checked | None:
+        """What is known of it, with or without suggestions; None until these are made."""
+        return self.suggested if suggestions and isinstance(self.checked, tuple) else self.checked
 
 
 def _wrapped(error: LimitExceeded) -> GraphQLError:

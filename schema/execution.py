@@ -25,6 +25,7 @@ from schema.errors import LimitExceeded, format_errors
 from schema.introspection import may_introspect, refusals
 from schema.limits import DEFAULT_LIMITS, Limits
 from schema.messages import Operation
+from schema.variables import problems
 
 Errors = list[GraphQLError]
 
@@ -61,16 +62,24 @@ def chosen(
 def prepare(
     *, schema: strawberry.Schema, document: DocumentNode, operation: Operation, context: Context
 ) -> Executor[Any] | Errors:
-    """An executor of the operation, or what is wrong with its variables."""
-    return StrawberryGraphQLCoreExecutionContext.build(
+    """An executor of the operation that was `chosen`, or what is wrong with its variables."""
+    variables = dict(operation.variables or {})
+    executor = StrawberryGraphQLCoreExecutionContext.build(
         schema._schema,
         document,
         context_value=context,
-        raw_variable_values=dict(operation.variables or {}),
+        raw_variable_values=variables,
         operation_name=operation.operation_name,
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type] # it is a guard, typed as a bool
-        hide_suggestions=not may_introspect(context),
+        hide_suggestions=True,
     )
+    if not isinstance(executor, list):
+        return executor
+    definition = get_operation_ast(document, operation.operation_name)
+    if definition is None:
+        return executor
+    wrong = problems(schema._schema, definition, variables, suggestions=may_introspect(context))
+    return [GraphQLError(str(wrong), definition, original_error=wrong)]
 
 
 async def answer(

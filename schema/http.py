@@ -83,7 +83,7 @@ async def _respond(view: "View", request: Request) -> ASGIApp:
     operation, context = await _operation(view, request), view.context(request.scope)
     if not operation.query and not operation.extensions:
         raise BadRequest(400, "The request has no query")
-    found = view.choose(operation, context)
+    found = await view.choose(operation, context)
     if isinstance(found, list):
         return _as_response(view.answers.refuse(found, context), media_type)
     resolved, asked = found

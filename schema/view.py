@@ -77,12 +77,16 @@ class View:
             wake=self.fanout.wake,
         )
 
-    def choose(self, operation: Operation, context: Context) -> tuple[Operation, Chosen] | Errors:
+    async def choose(self, operation: Operation, context: Context) -> tuple[Operation, Chosen] | Errors:
         """The operation with its document's text, and what is to be executed; or why there is nothing to."""
+        suggestions = may_introspect(context)
+        if operation.query:
+            await self.documents.admit(operation.query, suggestions=suggestions)
         resolved = self.persisted.resolve(operation)
         if isinstance(resolved, GraphQLError):
             return [resolved]
-        document = self.documents.check(resolved.query, suggestions=may_introspect(context))
+        await self.documents.admit(resolved.query, suggestions=suggestions)
+        document = self.documents.check(resolved.query, suggestions=suggestions)
         found = chosen(document, resolved)
         return found if isinstance(found, list) else (resolved, found)
 

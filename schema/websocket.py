@@ -232,7 +232,7 @@ class Connection:
             return
         running.place = self.view.quota.take(identity)
         context = replace(self.context, identity=identity)
-        found = self.view.choose(operation, context)
+        found = await self.view.choose(operation, context)
         if isinstance(found, list):
             await self._fail(running, found)
             return
