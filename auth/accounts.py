@@ -10,9 +10,10 @@ from datetime import datetime
 import msgspec
 from tortoise.transactions import in_transaction
 
+from auth.effective import manual_grant, person_of
 from auth.errors import InvalidRequest, NotFound
 from auth.grants import TokenLimits
-from auth.lookup import manual_grant, person_of, token_limits
+from auth.lookup import token_limits
 from auth.people import Person
 from auth.permissions import Grant, Role, Scope
 from auth.tokens import Minted, mint

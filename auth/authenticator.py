@@ -8,16 +8,16 @@ its own end; an access token doesn't, because it may have been revoked meanwhile
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
+from auth.effective import GrantRules
 from auth.errors import AuthError, IdentityUnavailable, Reason, Unauthenticated
 from auth.identity import Identity, Method
 from auth.lookup import Proof, TokenDigest, load_identities
-from auth.people import Person
 from auth.sessions import SessionClaims, SessionTokens
 from auth.tokens import digest_of, is_access_token
 from models.errors import DatabaseUnavailable
@@ -44,13 +44,13 @@ class Authenticator:
         self,
         *,
         sessions: SessionTokens,
-        administrators: Collection[Person],
+        rules: GrantRules,
         fresh_for: float = 1.0,
         capacity: int = 10_000,
     ) -> None:
         """`fresh_for` is in seconds; `capacity` bounds how many outcomes are remembered."""
         self._sessions = sessions
-        self._administrators = administrators
+        self._rules = rules
         self._fresh_for = fresh_for
         self._capacity = capacity
         self._known: OrderedDict[str, _Entry] = OrderedDict()
@@ -119,9 +119,7 @@ class Authenticator:
     async def _load(self, proofs: Mapping[str, Proof]) -> dict[str, _Entry]:
         found: dict[str, Identity | Reason | None]
         try:
-            outcomes = await load_identities(
-                set(proofs.values()), administrators=self._administrators, now=datetime.now(UTC)
-            )
+            outcomes = await load_identities(set(proofs.values()), rules=self._rules, now=datetime.now(UTC))
         except DatabaseUnavailable:
             found = {credential: self._last_known(credential) for credential in proofs}
         else:

@@ -36,6 +36,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     active: bool = True
     created_at: datetime
     last_sign_in_at: datetime | None
+    groups_synced_at: datetime | None = None
+    groups_error: str | None = None
+    """Why the person's groups couldn't be read the last time, in words."""
     grants: tuple[Grant, ...]
     """The person's own grants, whatever credential they show."""
 

@@ -1,19 +1,18 @@
-"""Who stands behind credentials, read from the database: three queries, however many there are."""
+"""Who stands behind credentials, read from the database: a few queries, however many there are."""
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from auth.effective import GrantRules, grants_of
 from auth.errors import Reason
 from auth.grants import TokenLimits, limited
 from auth.identity import Identity, Method, Profile, Provider
-from auth.people import Person
-from auth.permissions import Grant, GrantSource, Role, Scope
+from auth.permissions import Grant, Role
 from auth.sessions import SessionClaims
-from models.tables import AccessToken, RoleAssignment, User
+from models.tables import AccessToken, User
 
 
 class TokenDigest(msgspec.Struct, frozen=True):
@@ -27,7 +26,7 @@ Proof = SessionClaims | TokenDigest
 
 
 async def load_identities(
-    proofs: Collection[Proof], *, administrators: Collection[Person], now: datetime
+    proofs: Collection[Proof], *, rules: GrantRules, now: datetime
 ) -> dict[Proof, Identity | Reason]:
     """An identity for each proof, or why there is none. Raises `models.errors.DatabaseUnavailable`."""
     if not proofs:
@@ -36,7 +35,7 @@ async def load_identities(
     user_ids = {proof.user_id for proof in proofs if isinstance(proof, SessionClaims)}
     user_ids |= {token.user_id for token in tokens.values()}
     users = {user.id: user for user in await User.filter(id__in=user_ids)}
-    grants = await _grants(users.values(), administrators)
+    grants = await grants_of(users.values(), rules=rules, now=now)
     return {
         proof: _of_session(proof, users, grants)
         if isinstance(proof, SessionClaims)
@@ -50,40 +49,10 @@ async def _tokens(digests: set[str]) -> dict[str, AccessToken]:
     return {row.digest: row for row in rows}
 
 
-async def _grants(
-    users: Collection[User], administrators: Collection[Person]
-) -> dict[str, tuple[Grant, ...]]:
-    found: dict[str, tuple[Grant, ...]] = {user.id: _bootstrap(user, administrators) for user in users}
-    for row in await RoleAssignment.filter(user_id__in=list(found)).order_by("id"):
-        found[row.user_id] += (manual_grant(row),)
-    return found
-
-
-async def load_profile(user_id: str, *, administrators: Collection[Person]) -> Profile | None:
-    """A person by id. Raises `models.errors.DatabaseUnavailable`."""
-    user = await User.get_or_none(id=user_id)
-    if user is None:
-        return None
-    grants = await _grants([user], administrators)
-    return Profile(**_person_fields(user), active=user.active, grants=grants[user.id])
-
-
-def person_of(user: User) -> Person:
-    return Person(Provider(user.provider.upper()), user.subject)
-
-
-def manual_grant(row: RoleAssignment) -> Grant:
-    namespaces = None if row.namespaces is None else tuple(row.namespaces)
-    scope = Scope(row.instance_id, namespaces)
-    return Grant(row.id, Role(row.role), scope, GrantSource.MANUAL, row.created_at, row.created_by_id)
-
-
-def _bootstrap(user: User, administrators: Collection[Person]) -> tuple[Grant, ...]:
-    person = person_of(user)
-    if person not in administrators:
-        return ()
-    stable = hashlib.sha256(f"bootstrap {person}".encode()).hexdigest()[:26]
-    return (Grant(f"grt_{stable}", Role.ADMIN, Scope(), GrantSource.BOOTSTRAP),)
+async def load_profiles(users: Collection[User], *, rules: GrantRules, now: datetime) -> list[Profile]:
+    """People with their grants. Raises `models.errors.DatabaseUnavailable`."""
+    grants = await grants_of(users, rules=rules, now=now)
+    return [Profile(**_person_fields(user), active=user.active, grants=grants[user.id]) for user in users]
 
 
 def _of_session(
@@ -151,4 +120,6 @@ def _person_fields(user: User) -> dict[str, Any]:
         "avatar_url": user.avatar_url,
         "created_at": user.created_at,
         "last_sign_in_at": user.last_sign_in_at,
+        "groups_synced_at": user.groups_synced_at,
+        "groups_error": user.groups_error,
     }

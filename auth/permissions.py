@@ -2,8 +2,12 @@
 
 from datetime import datetime
 from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from auth.identity import Provider
 
 
 class Permission(StrEnum):
@@ -60,6 +64,16 @@ class Scope(msgspec.Struct, frozen=True, order=True):
     """Sorted and without repetitions, so that equal scopes compare equal."""
 
 
+class Group(msgspec.Struct, frozen=True):
+    """A group of people at a provider."""
+
+    provider: "Provider"
+    group_id: str
+    """Entra: the object id; GitHub: a numeric id; OIDC: the claim's word."""
+    name: str | None = None
+    """Names change hands, so they decide nothing."""
+
+
 class Grant(msgspec.Struct, frozen=True):
     """A role at some places. Grants add up: rights are the union of them all."""
 
@@ -70,3 +84,7 @@ class Grant(msgspec.Struct, frozen=True):
     created_at: datetime | None = None
     created_by: str | None = None
     """The id of the person who granted it; None for computed grants and the command line."""
+    group: Group | None = None
+    """Of a grant that is computed from a group mapping: the group that the person is in, …"""
+    mapping_id: str | None = None
+    """… and the mapping."""

@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 from auth.authenticator import Authenticator
+from auth.effective import GrantRules
+from auth.identity import Provider
 from auth.sessions import SessionTokens
 from cluster.manager import InstanceManager
 from cluster.timing import Timing
@@ -69,15 +71,15 @@ class _Parts:
 
 
 def _assemble(settings: Settings, database: Database, timing: Timing | None) -> _Parts:
-    sessions = SessionTokens(keys=settings.auth.key_ring())
-    authenticator = Authenticator(sessions=sessions, administrators=settings.auth.administrators)
+    sessions, rules = SessionTokens(keys=settings.auth.key_ring()), _grant_rules(settings)
+    authenticator = Authenticator(sessions=sessions, rules=rules)
     manager, registry = InstanceManager(timing=timing), Registry()
     services = Services(
         fleet=manager,
         registry=registry,
         scans=Scans(manager),
         pages=Scans(manager, kept=PAGES_KEPT),
-        administrators=settings.auth.administrators,
+        rules=rules,
     )
     view = View(
         schema=build_schema(),
@@ -101,6 +103,14 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
     )
     directory = CredentialDirectory(settings.credentials.path, exec_allow=settings.credentials.exec_allow)
     return _Parts(app, view, authenticator, directory, manager, registry, services)
+
+
+def _grant_rules(settings: Settings) -> GrantRules:
+    names = ("demo",) if settings.demo else settings.auth.providers
+    return GrantRules(
+        administrators=settings.auth.administrators,
+        sign_in=frozenset(Provider(name.upper()) for name in names),
+    )
 
 
 def _start(hub: _Parts, database: Database, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:

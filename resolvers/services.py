@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from auth.people import Person
+from auth.effective import GrantRules
 from cluster.feed import Fleet
 from resolvers.instances import Registry
 from resolvers.scans import Scans
@@ -15,5 +15,5 @@ class Services:
     scans: Scans
     pages: Scans
     """As `scans`, of what is small: up to 1,000 deployments, found without a scan."""
-    administrators: frozenset[Person]
-    """HUB_ADMINS, whose grants are computed."""
+    rules: GrantRules
+    """What the settings say of grants."""

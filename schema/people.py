@@ -32,9 +32,10 @@ async def _created_by(
 ) -> Annotated["User", strawberry.lazy("schema.people")] | None:
     if parent.created_by is None:
         return None
-    return await people.find_person(  # type: ignore[return-value]
-        administrators=info.context.services.administrators, permit=permit, user_id=parent.created_by
+    found = await people.find_people(
+        rules=info.context.services.rules, permit=permit, user_ids=[parent.created_by]
     )
+    return found.get(parent.created_by)  # type: ignore[return-value]
 
 
 @strawberry.type(description="A role at some places. Grants add up.")

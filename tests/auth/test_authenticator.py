@@ -10,6 +10,7 @@ import pytest
 
 from auth.accounts import create_token, ensure_user, grant_role, revoke_token
 from auth.authenticator import Authenticator
+from auth.effective import GrantRules
 from auth.errors import IdentityUnavailable, Reason, Unauthenticated
 from auth.grants import TokenLimits
 from auth.identity import Method, Provider
@@ -35,7 +36,10 @@ def now() -> datetime:
 
 def an_authenticator(*administrators: Person, fresh_for: float = 1.0, capacity: int = 100) -> Authenticator:
     return Authenticator(
-        sessions=SESSIONS, administrators=administrators, fresh_for=fresh_for, capacity=capacity
+        sessions=SESSIONS,
+        rules=GrantRules(administrators=frozenset(administrators)),
+        fresh_for=fresh_for,
+        capacity=capacity,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from auth.effective import GrantRules
 from auth.permissions import Grant, Permission, Role
 from auth.policy import Permit, narrow
 from resolvers.filters import EVERYTHING, DeploymentFilter
@@ -41,7 +42,7 @@ class Setting:
                 registry=Registry(),
                 scans=self.scans,
                 pages=self.scans,
-                administrators=frozenset(),
+                rules=GrantRules(),
             ),
             permit=permit(*(grants or (VIEWER,))),
             wanted=wanted,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from auth.effective import GrantRules
 from auth.identity import Identity
 from benchmarks.objects import deployment, pod
 from cluster.wire import ModelDeployment, Pod
@@ -39,7 +40,7 @@ def a_varied_fleet() -> StoresFleet:
 def some_services(fleet: StoresFleet) -> Services:
     registry = Registry([Registered(name, name.title(), REGISTERED, REGISTERED) for name in fleet.feeds])
     return Services(
-        fleet=fleet, registry=registry, scans=Scans(fleet), pages=Scans(fleet), administrators=frozenset()
+        fleet=fleet, registry=registry, scans=Scans(fleet), pages=Scans(fleet), rules=GrantRules()
     )
 
 

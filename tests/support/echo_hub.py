@@ -19,6 +19,7 @@ from websockets.typing import Origin
 
 from auth.accounts import create_token, ensure_user, revoke_token
 from auth.authenticator import Authenticator
+from auth.effective import GrantRules
 from auth.grants import TokenLimits
 from auth.identity import Provider
 from auth.keys import KeyRing, signing_key
@@ -109,7 +110,7 @@ async def a_hub(
     fresh_for: float = 1.0,
 ) -> AsyncIterator[Hub]:
     http = HttpSettings(host=host, port=0, public_url=public_url, allowed_origins=allowed_origins)
-    authenticator = Authenticator(sessions=SESSIONS, administrators=(), fresh_for=fresh_for)
+    authenticator = Authenticator(sessions=SESSIONS, rules=GrantRules(), fresh_for=fresh_for)
     methods = ["GET", "POST", "DELETE"]
     app = Starlette(
         routes=[
