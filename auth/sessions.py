@@ -31,21 +31,24 @@ class SessionTokens:
     keys: KeyRing
     lifetime: timedelta = LIFETIME
 
-    def sign(self, *, user_id: str, session_id: str, now: datetime) -> str:
-        """A token that is good for `lifetime` from `now`."""
-        key = self.keys.current
+    def sign(self, *, user_id: str, session_id: str, now: datetime, until: datetime | None = None) -> str:
+        """A token that is good for `lifetime` from `now`, and no longer than `until`."""
+        key, expires_at = self.keys.current, now + self.lifetime
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": user_id,
             "sid": session_id,
             "iat": now,
-            "exp": now + self.lifetime,
+            "exp": min(expires_at, until or expires_at),
         }
         return jwt.encode(claims, key.secret, algorithm=ALGORITHM, headers={"kid": key.kid})
 
-    def verify(self, token: str) -> SessionClaims:
-        """Raises `Unauthenticated`: TOKEN_EXPIRED if only its time is over, else INVALID_CREDENTIAL."""
+    def verify(self, token: str, *, even_expired: bool = False) -> SessionClaims:
+        """Raises `Unauthenticated`: TOKEN_EXPIRED if only its time is over, else INVALID_CREDENTIAL.
+
+        `even_expired` is for what was opened with it before.
+        """
         try:
             key = self.keys.find(jwt.get_unverified_header(token).get("kid"))
             if key is None:
@@ -57,7 +60,12 @@ class SessionTokens:
                 issuer=ISSUER,
                 audience=AUDIENCE,
                 # A replica whose clock is a second behind must not refuse what another has just signed.
-                options={"require": list(REQUIRED), "verify_iat": False, "strict_aud": True},
+                options={
+                    "require": list(REQUIRED),
+                    "verify_iat": False,
+                    "strict_aud": True,
+                    "verify_exp": not even_expired,
+                },
             )
             return SessionClaims(claims["sub"], claims["sid"], datetime.fromtimestamp(claims["exp"], UTC))
         except jwt.ExpiredSignatureError as error:
