@@ -1,7 +1,9 @@
 """The environment variables, each read and judged by itself. What they mean together: `hub.settings`."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -12,11 +14,19 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from auth.errors import InvalidRequest
 from auth.identity import Provider
 from auth.people import Person, parse_person
+from auth.providers.config import GITHUB, MICROSOFT, ORGANISATIONS
 from models.url import DatabaseUrl, SqliteUrl, parse_database_url
 from schema.limits import DEFAULT_LIMITS
 
 DEFAULT_SECRET = "dev-secret-change-in-production"  # noqa: S105 - public, and therefore never a key
-FROM_FILES = ("database_url", "session_secret", "session_secret_previous")
+FROM_FILES = (
+    "database_url",
+    "session_secret",
+    "session_secret_previous",
+    "azure_client_secret",
+    "github_client_secret",
+    "oidc_client_secret",
+)
 """Fields of `Variables` that `NAME_FILE` may give instead of `NAME`."""
 
 
@@ -44,6 +54,69 @@ def origin(address: str) -> str:
 
 def _base_url(value: str) -> str:
     return _web_address(value).geturl().rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _issuer(value: str) -> str:
+    """An identity provider's address: what it says of people is to be believed."""
+    url = _web_address(value)
+    if url.scheme == "http" and not is_loopback(str(url.hostname)):
+        raise ValueError(f"{value!r} is http: who answers there could be anybody; only https will do")
+    if "/.well-known/" in url.path:
+        raise ValueError(f"{value!r} is where the metadata is; leave off /.well-known/ and what follows")
+    return url.geturl()
+
+
+def _provider_url(value: str) -> str:
+    return _issuer(value).rstrip("/")
+
+
+def _tenant_id(value: str) -> str:
+    if not re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value.lower()):
+        raise ValueError(f"{value!r} is no tenant id, which is a GUID")
+    return value.lower()
+
+
+def _tenant(value: str) -> str:
+    lowered = value.lower()
+    if lowered in ("common", "consumers"):
+        raise ValueError(
+            f"{value!r} lets in personal accounts, which belong to no tenant: give a tenant id, "
+            f"or {ORGANISATIONS} with AZURE_ALLOWED_TENANTS"
+        )
+    if lowered == ORGANISATIONS or re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", lowered):
+        return lowered
+    return _tenant_id(value)
+
+
+def _organisation_id(value: str) -> str:
+    if not re.fullmatch("[1-9][0-9]{0,18}", value):
+        raise ValueError(
+            f"{value!r} is no organisation's numeric id; https://api.github.com/orgs/NAME tells it as `id`"
+        )
+    return value
+
+
+def _domain(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", value.lower()):
+        raise ValueError(f"{value!r} is no domain such as example.com")
+    return value.lower()
+
+
+def _scopes(value: object) -> object:
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
+def _openid(value: tuple[str, ...]) -> tuple[str, ...]:
+    if "openid" not in value:
+        raise ValueError(f"{' '.join(value)!r} lacks openid: without it nobody says who has signed in")
+    return value
 
 
 def _bare_origin(value: str) -> str:
@@ -83,6 +156,10 @@ def _lower(value: object) -> object:
 _Commas = (NoDecode, BeforeValidator(_commas))
 _Administrator = Annotated[Person, PlainValidator(_administrator)]
 _Origin = Annotated[str, AfterValidator(_bare_origin)]
+_ProviderUrl = Annotated[str, AfterValidator(_provider_url)]
+_TenantId = Annotated[str, AfterValidator(_tenant_id)]
+_OrganisationId = Annotated[str, AfterValidator(_organisation_id)]
+_Domain = Annotated[str, AfterValidator(_domain)]
 _Count = Annotated[int, Field(ge=1, description="a whole number, 1 or more")]
 _ProviderName = Annotated[
     Literal["entra", "github", "oidc"], BeforeValidator(_lower), Field(description="entra, github or oidc")
@@ -106,6 +183,25 @@ class Variables(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(3001, ge=0, le=65535, description="a port number, 0 to 65535")
     hub_admins: Annotated[tuple[_Administrator, ...], *_Commas] = ()
+    azure_tenant_id: Annotated[str, AfterValidator(_tenant)] | None = None
+    azure_client_id: str | None = None
+    azure_client_secret: SecretStr | None = None
+    azure_allowed_tenants: Annotated[tuple[_TenantId, ...], *_Commas] = ()
+    azure_authority: _ProviderUrl = MICROSOFT
+    azure_graph_url: _ProviderUrl | None = None
+    github_client_id: str | None = None
+    github_client_secret: SecretStr | None = None
+    github_url: _ProviderUrl = GITHUB
+    allowed_github_orgs: Annotated[tuple[_OrganisationId, ...], *_Commas] = ()
+    oidc_issuer: Annotated[str, AfterValidator(_issuer)] | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str = "single sign-on"
+    oidc_groups_claim: str = "groups"
+    oidc_scopes: (
+        Annotated[tuple[str, ...], NoDecode, BeforeValidator(_scopes), AfterValidator(_openid)] | None
+    ) = None
+    allowed_email_domains: Annotated[tuple[_Domain, ...], *_Commas] = ()
     credentials_exec_allow: (
         Annotated[tuple[Annotated[str, AfterValidator(_bare_name)], ...], *_Commas] | None
     ) = None

@@ -2,14 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from auth.keys import KeyRing, signing_key, stand_in_secret
 from auth.people import Person
-from hub.environment import DEFAULT_SECRET, Variables, origin, read
+from auth.providers.config import SignInConfig
+from hub.environment import DEFAULT_SECRET, Variables, is_loopback, origin, read
+from hub.provider_settings import (
+    PROVIDER_VARIABLES,
+    provider_cautions,
+    provider_contradictions,
+    sign_in_config,
+)
 from models.url import DatabaseUrl, SqliteUrl
 from schema.limits import DEFAULT_LIMITS, Limits
 
@@ -65,6 +71,8 @@ class AuthSettings:
     stand_in_path: Path
     administrators: frozenset[Person]
     providers: tuple[str, ...]
+    """Those enabled, in the order of the sign-in page."""
+    sign_in: SignInConfig = field(default_factory=SignInConfig)
 
     def key_ring(self) -> KeyRing:
         """The signing keys. Writes the stand-in key if there is neither it nor a SESSION_SECRET."""
@@ -120,21 +128,17 @@ def load_settings(*, demo: bool = False) -> Settings:
     The demo takes nothing of the real hub from it: its state stands in `./data/demo`.
     """
     variables, problems = read(_demo_fixed() if demo else {})
-    problems += _contradictions(variables, demo=demo)
+    faulty = {problem.partition(":")[0] for problem in problems}
+    # A malformed one was read as if it weren't set: that needn't be said too.
+    problems += (text for text in _contradictions(variables, demo=demo) if text.split()[0] not in faulty)
     if problems:
         raise SettingsError(tuple(problems))
     return _assemble(variables, demo=demo)
 
 
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _demo_fixed() -> dict[str, Any]:
     return {
+        **{name: Variables.model_fields[name].default for name in PROVIDER_VARIABLES},
         "hub_mode": True,
         "database_url": SqliteUrl(path=DEMO_DATA / "hub.db"),
         "credentials_path": DEMO_DATA / "credentials",
@@ -158,6 +162,8 @@ def _contradictions(variables: Variables, *, demo: bool) -> Iterator[str]:
         )
     if previous is not None and previous.get_secret_value() in (secret, DEFAULT_SECRET):
         yield "SESSION_SECRET_PREVIOUS is the present SESSION_SECRET or the public default: leave it out"
+    if variables.hub_mode:
+        yield from provider_contradictions(variables)
     if variables.credentials_path.exists() and not variables.credentials_path.is_dir():
         yield f"CREDENTIALS_PATH: {variables.credentials_path} isn't a directory"
 
@@ -166,8 +172,8 @@ def _cautions(variables: Variables) -> Iterator[str]:
     secret, loopback = _secret(variables), is_loopback(variables.host)
     if variables.hub_mode and not variables.enabled_auth_providers:
         yield "ENABLED_AUTH_PROVIDERS is empty: nobody can sign in; access tokens work"
-    for name in variables.enabled_auth_providers:
-        yield f"Sign-in by {name} is not part of this release yet; use access tokens"
+    if variables.hub_mode:
+        yield from provider_cautions(variables)
     if secret is not None and len(secret) < 32:
         yield "SESSION_SECRET has fewer than 32 characters: whoever guesses it can sign in as anybody"
     if not loopback and variables.auth_callback_url is None:
@@ -203,7 +209,8 @@ def _assemble(variables: Variables, *, demo: bool) -> Settings:
             session_secret_previous=None if previous is None else previous.get_secret_value(),
             stand_in_path=(DEMO_DATA if demo else DATA) / "session.key",
             administrators=frozenset(variables.hub_admins),
-            providers=variables.enabled_auth_providers,
+            providers=tuple(dict.fromkeys(variables.enabled_auth_providers)),
+            sign_in=sign_in_config(variables),
         ),
         database=DatabaseSettings(url=variables.database_url),
         credentials=CredentialsSettings(path=variables.credentials_path, exec_allow=frozenset(allow)),

@@ -7,6 +7,7 @@ import pytest
 
 from auth.identity import Provider
 from auth.people import Person
+from auth.providers.config import EntraConfig, GithubConfig, OidcConfig, SignInConfig
 from hub.environment import DEFAULT_SECRET
 from hub.settings import SettingsError, load_settings
 from models.url import SqliteUrl
@@ -56,7 +57,21 @@ def test_everything_set(monkeypatch: pytest.MonkeyPatch) -> None:
         AUTH_CALLBACK_URL="https://Hub.Example.com/",
         ALLOWED_ORIGINS="https://UI.example.com:443, http://localhost:5173",
         HUB_ADMINS=f"entra:{TENANT}/{TENANT},github:1001, oidc:https://id.example.com#sub",
-        ENABLED_AUTH_PROVIDERS="Entra,github",
+        ENABLED_AUTH_PROVIDERS="Entra,github,oidc",
+        AZURE_TENANT_ID=TENANT.upper(),
+        AZURE_CLIENT_ID="hub",
+        AZURE_CLIENT_SECRET=SECRET,
+        AZURE_AUTHORITY="https://login.microsoftonline.us/",
+        GITHUB_CLIENT_ID="hub",
+        GITHUB_CLIENT_SECRET=SECRET,
+        GITHUB_URL="https://github.example.com/",
+        ALLOWED_GITHUB_ORGS="9919, 1",
+        OIDC_ISSUER="https://id.example.com/",
+        OIDC_CLIENT_ID="hub",
+        OIDC_CLIENT_SECRET=SECRET,
+        OIDC_NAME="Example",
+        OIDC_SCOPES="openid groups",
+        ALLOWED_EMAIL_DOMAINS="Example.com",
         HUB_ALLOW_INTROSPECTION="false",
         LOG_FORMAT="JSON",
         LOG_LEVEL="DEBUG",
@@ -77,10 +92,31 @@ def test_everything_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.credentials.exec_allow == frozenset()
     assert settings.graphql.introspection is False
     assert (settings.log.format, settings.log.level) == ("json", "debug")
-    assert settings.warnings == (
-        "Sign-in by entra is not part of this release yet; use access tokens",
-        "Sign-in by github is not part of this release yet; use access tokens",
+    assert settings.auth.providers == ("entra", "github", "oidc")
+    assert settings.auth.sign_in == SignInConfig(
+        entra=EntraConfig(
+            tenant=TENANT,
+            client_id="hub",
+            client_secret=SECRET,
+            authority="https://login.microsoftonline.us",
+        ),
+        github=GithubConfig(
+            client_id="hub",
+            client_secret=SECRET,
+            url="https://github.example.com",
+            allowed_orgs=frozenset({"1", "9919"}),
+        ),
+        oidc=OidcConfig(
+            issuer="https://id.example.com/",
+            client_id="hub",
+            client_secret=SECRET,
+            name="Example",
+            scopes=("openid", "groups"),
+        ),
+        allowed_email_domains=frozenset({"example.com"}),
     )
+    assert SECRET not in repr(settings)
+    assert settings.warnings == ()
 
 
 def test_one_message_names_every_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -137,6 +173,70 @@ def test_one_mistake_alone(monkeypatch: pytest.MonkeyPatch, name: str, value: st
     given(monkeypatch, **{name: value})
     (problem,) = problems()
     assert problem.startswith(name)
+
+
+ENTRA = {
+    "HUB_MODE": "true",
+    "ENABLED_AUTH_PROVIDERS": "entra",
+    "AZURE_TENANT_ID": TENANT,
+    "AZURE_CLIENT_ID": "hub",
+    "AZURE_CLIENT_SECRET": SECRET,
+}
+
+
+def test_what_a_provider_lacks_is_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, HUB_MODE="true", ENABLED_AUTH_PROVIDERS="github,entra,oidc")
+    assert sorted(problem.partition(" ")[0] for problem in problems()) == [
+        "AZURE_CLIENT_ID",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_TENANT_ID",
+        "GITHUB_CLIENT_ID",
+        "GITHUB_CLIENT_SECRET",
+        "OIDC_CLIENT_ID",
+        "OIDC_CLIENT_SECRET",
+        "OIDC_ISSUER",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("AZURE_TENANT_ID", "common", "personal accounts"),
+        ("AZURE_TENANT_ID", "your-tenant-id", "no tenant id"),
+        ("AZURE_TENANT_ID", "organizations", "AZURE_ALLOWED_TENANTS isn't set"),
+        ("AZURE_ALLOWED_TENANTS", TENANT, "AZURE_TENANT_ID=organizations alone"),
+        ("AZURE_ALLOWED_TENANTS", "example.com", "no tenant id"),
+        ("AZURE_AUTHORITY", "http://login.example.com", "only https"),
+        ("AZURE_GRAPH_URL", "graph.microsoft.com", "isn't an address"),
+        ("GITHUB_URL", "http://github.example.com", "only https"),
+        ("ALLOWED_GITHUB_ORGS", "github", "numeric id"),
+        ("OIDC_ISSUER", "https://id.example.com/.well-known/openid-configuration", "leave off"),
+        ("OIDC_SCOPES", "profile email", "lacks openid"),
+        ("ALLOWED_EMAIL_DOMAINS", "@example.com", "no domain"),
+        ("ALLOWED_EMAIL_DOMAINS", "example.com", "limits nobody here"),
+    ],
+)
+def test_a_wrong_provider_setting_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    given(monkeypatch, **ENTRA | {name: value})
+    (problem,) = problems()
+    assert said in problem
+
+
+def test_identity_servers_on_loopback_need_no_https(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, **ENTRA, AZURE_AUTHORITY="http://127.0.0.1:4000", AZURE_GRAPH_URL="http://localhost:1")
+    entra = load_settings().auth.sign_in.entra
+    assert entra is not None
+    assert (entra.authority, entra.graph_url) == ("http://127.0.0.1:4000", "http://localhost:1")
+
+
+def test_what_was_set_in_vain_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, **ENTRA, GITHUB_CLIENT_ID="hub", ALLOWED_GITHUB_ORGS="1")
+    assert [warning.partition(" ")[0] for warning in load_settings().warnings] == [
+        "GITHUB_CLIENT_ID",
+        "ALLOWED_GITHUB_ORGS",
+    ]
 
 
 def test_secrets_and_the_database_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -207,6 +307,8 @@ def test_the_demo_takes_nothing_of_a_real_hub(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch,
         DATABASE_URL="postgres://hub@production/hub",
         SESSION_SECRET_FILE="/run/secrets/session",
+        AZURE_TENANT_ID="common",
+        GITHUB_CLIENT_SECRET_FILE="/run/secrets/github",
         CREDENTIALS_PATH="/etc/hub/credentials",
         AUTH_CALLBACK_URL="https://hub.example.com",
         PORT="4000",
