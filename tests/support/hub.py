@@ -31,6 +31,7 @@ from hub.settings import (
     Settings,
 )
 from models.url import DatabaseUrl, SqliteUrl
+from schema.limits import DEFAULT_LIMITS, Limits
 from tests.support.fleets import FAST
 
 PROTOCOL = "graphql-transport-ws"
@@ -43,11 +44,13 @@ def hub_settings(
     database: DatabaseUrl | None = None,
     demo: bool = False,
     introspection: bool | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    port: int = 0,
 ) -> Settings:
     return Settings(
         hub_mode=True,
         demo=demo,
-        http=HttpSettings(host="127.0.0.1", port=0, public_url=None, allowed_origins=()),
+        http=HttpSettings(host="127.0.0.1", port=port, public_url=None, allowed_origins=()),
         auth=AuthSettings(
             session_secret="a secret of these tests, long enough",
             session_secret_previous=None,
@@ -57,7 +60,7 @@ def hub_settings(
         ),
         database=DatabaseSettings(url=database or SqliteUrl(path=folder / "hub.db")),
         credentials=CredentialsSettings(path=folder / "credentials", exec_allow=frozenset()),
-        graphql=GraphqlSettings(introspection=introspection),
+        graphql=GraphqlSettings(introspection=introspection, limits=limits),
         log=LogSettings(format="text", level="info"),
         warnings=(),
     )
@@ -172,9 +175,13 @@ async def running(
     timing: Timing = FAST,
     demo: bool = False,
     introspection: bool | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    port: int = 0,
 ) -> AsyncIterator[HubUnderTest]:
     """Serves until the block ends, then shuts down as a SIGTERM does."""
-    settings = hub_settings(folder, database=database, demo=demo, introspection=introspection)
+    settings = hub_settings(
+        folder, database=database, demo=demo, introspection=introspection, limits=limits, port=port
+    )
     settings.credentials.path.mkdir(exist_ok=True)
     started = asyncio.Event()
     with listen(settings.http) as listening:
