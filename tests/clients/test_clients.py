@@ -1,206 +1,199 @@
-"""The clients that people use: npm's graphql-ws and Python's gql, by bearer token and by cookie."""
+"""The clients that people use, over each transport, by bearer token and cookie: docs/clients.md's table."""
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from gql import Client, gql
-from gql.transport.websockets import WebsocketsTransport
 
-from auth.sessions import LIFETIME, SessionTokens
 from hub.demo.resources import model_deployments
 from hub.demo_users import ensure_demo_users
-from tests.support.hub import hub_settings
-from tests.support.node import CLIENTS
+from tests.support.clients import (
+    GET,
+    HTTP,
+    PERSISTED,
+    SSE,
+    WEBSOCKET,
+    Credential,
+    NextLine,
+    Question,
+    asking,
+    needs_curl,
+)
 from tests.support.simulation import model_deployment
 from tests.support.surface import World, a_world, until_ids
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "clients.md"
+CREDENTIALS = ("bearer", "cookie")
+OPERATIONS = ("query", "mutation", "subscription")
+NEEDS: Mapping[str, Sequence[pytest.MarkDecorator]] = {"curl": [needs_curl], "gql": []}
+"""Tests of the others need Node.js."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a client does over a transport."""
+
+    client: str
+    transport: str
+    operations: tuple[str, ...] = OPERATIONS
+
+
+ANSWERS = ("query", "mutation")
+ROWS = (
+    Row("curl", HTTP, ANSWERS),
+    Row("curl", GET, ("query",)),
+    Row("curl", SSE),
+    Row("fetch", HTTP, ANSWERS),
+    Row("fetch", GET, ("query",)),
+    Row("graphql-ws", WEBSOCKET),
+    Row("graphql-sse", SSE),
+    Row("urql", HTTP, ANSWERS),
+    Row("urql", GET, ("query",)),
+    Row("urql", PERSISTED, ("query",)),
+    Row("urql", WEBSOCKET),
+    Row("urql", SSE, ("subscription",)),
+    Row("apollo", HTTP, ANSWERS),
+    Row("apollo", GET, ("query",)),
+    Row("apollo", PERSISTED, ANSWERS),
+    Row("apollo", WEBSOCKET),
+    Row("apollo", SSE),
+    Row("gql", HTTP, ANSWERS),
+    Row("gql", WEBSOCKET),
+)
+"""What is run. A row that docs/clients.md lacks fails, and so does one that it has too many."""
+
 MODELS = model_deployments()
-EVENTS = "subscription { deploymentEvents { type instanceId deploymentId deployment { phase } } }"
-CREATE = """mutation { createDeployment(input: {
-  instanceId: "east", namespace: "ml-team", name: "new", model: {id: "m"} }) { deployment { id phase } } }"""
-DELETE = """mutation { deleteDeployment(input: {
-  instanceId: "east", namespace: "ml-team", name: "new" }) { deletedDeploymentId } }"""
+QUERY = """query Named($name: String!) {
+  deployments(filter: { name: $name }) { nodes { id phase } }
+}"""
+MUTATION = """mutation Create($input: CreateDeploymentInput!) {
+  createDeployment(input: $input) { deployment { id phase } }
+}"""
+SUBSCRIPTION = """subscription Follow($filter: DeploymentFilter!) {
+  deploymentEvents(filter: $filter) { type instanceId deploymentId deployment { phase } }
+}"""
 RUNNING = {"status": {"phase": "Running", "replicas": {"desired": 1, "ready": 1, "available": 1}}}
 
 
 @dataclass(frozen=True)
-class Credential:
-    token: str | None = None
-    cookie: str | None = None
+class Asker:
+    """One client, over one transport, as one person."""
 
-
-Next = Callable[[], Awaitable[Any]]
-"""The data of the next message."""
-
-
-@dataclass(frozen=True)
-class GraphqlWs:
-    """npm's graphql-ws, in a process for each operation."""
-
+    row: Row
+    credential: Credential
+    world: World
     node: str
-    port: int
 
-    @asynccontextmanager
-    async def lines(
-        self, query: str, *, tokens: list[str] | None = None, cookie: str | None = None
-    ) -> AsyncIterator[Next]:
-        """What the script prints."""
-        url = f"ws://127.0.0.1:{self.port}/graphql"
-        asked = json.dumps({"url": url, "tokens": tokens, "cookie": cookie, "query": query})
-        process = await asyncio.create_subprocess_exec(
-            self.node,
-            str(CLIENTS / "follow.mjs"),
-            asked,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
+    def __call__(
+        self, query: str, variables: Mapping[str, Any] | None = None
+    ) -> AbstractAsyncContextManager[NextLine]:
+        question = Question(
+            port=self.world.hub.port,
+            transport=self.row.transport,
+            query=query,
+            variables=variables,
+            credential=self.credential,
         )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        printed = process.stdout
-
-        async def next_line() -> Any:
-            async with asyncio.timeout(20):
-                return json.loads(await printed.readline())
-
-        try:
-            yield next_line
-        finally:
-            process.stdin.close()
-            async with asyncio.timeout(20):
-                assert await process.wait() == 0
-
-    @asynccontextmanager
-    async def asking(self, query: str, credential: Credential) -> AsyncIterator[Next]:
-        tokens = [credential.token] if credential.token else None
-        async with self.lines(query, tokens=tokens, cookie=credential.cookie) as next_line:
-
-            async def next_data() -> Any:
-                line = await next_line()
-                assert "errors" not in line["next"], line
-                return line["next"]["data"]
-
-            yield next_data
+        return asking(self.row.client, question, node=self.node)
 
 
-@dataclass(frozen=True)
-class PythonGql:
-    """Python's gql over its websockets transport."""
-
-    port: int
-
-    @asynccontextmanager
-    async def asking(self, query: str, credential: Credential) -> AsyncIterator[Next]:
-        transport = WebsocketsTransport(
-            url=f"ws://127.0.0.1:{self.port}/graphql",
-            init_payload={"authorization": f"Bearer {credential.token}"} if credential.token else {},
-            headers={"Cookie": credential.cookie} if credential.cookie else None,
-            subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
-            connect_args={"proxy": None},
-        )
-        async with Client(transport=transport) as session:
-            answers = session.subscribe(gql(query))
-
-            async def next_data() -> Any:
-                async with asyncio.timeout(20):
-                    return await anext(answers)
-
-            try:
-                yield next_data
-            finally:
-                await answers.aclose()
-
-
-Asking = Callable[[str, Credential], AbstractAsyncContextManager[Next]]
-
-
-@pytest.fixture
-async def demo_world(tmp_path: Path) -> AsyncIterator[World]:
-    """With the demo's people, so that cookies can be had, and a deployment on each cluster."""
-    async with a_world(tmp_path, demo=True) as world:
+@pytest.fixture(scope="module")
+async def demo_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """With the demo's people, so that cookies can be had, and a deployment on `east`."""
+    async with a_world(tmp_path_factory.mktemp("world"), demo=True) as world:
         with world.hub.running.database.entered():
             await ensure_demo_users(now=datetime.now(UTC))
         world.east.apply(model_deployment("llama"))
-        world.west.apply(model_deployment("phi"))
-        await until_ids(world, "east/ml-team/llama", "west/ml-team/phi")
+        await until_ids(world, "east/ml-team/llama")
         yield world
 
 
-@pytest.fixture(params=["bearer", "cookie"])
+@pytest.fixture(params=CREDENTIALS)
 async def credential(request: pytest.FixtureRequest, demo_world: World) -> Credential:
     if request.param == "bearer":
-        return Credential(token=demo_world.admin)
+        return Credential(tokens=(demo_world.admin,))
     signed_in = await demo_world.hub.http.post("/api/auth/demo", json={"user": "deployer"})
     return Credential(cookie=signed_in.headers["set-cookie"].partition(";")[0])
 
 
-@pytest.fixture(params=["gql", pytest.param("graphql-ws", marks=pytest.mark.node)])
-def asking(request: pytest.FixtureRequest, demo_world: World) -> Asking:
-    if request.param == "gql":
-        return PythonGql(demo_world.hub.port).asking
-    return GraphqlWs(request.getfixturevalue("node_clients"), demo_world.hub.port).asking
+@pytest.fixture
+def asker(request: pytest.FixtureRequest, demo_world: World, credential: Credential) -> Asker:
+    row: Row = request.param
+    node = "" if row.client in NEEDS else request.getfixturevalue("node_clients")
+    return Asker(row, credential, demo_world, node)
 
 
-def told(data: Mapping[str, Any]) -> tuple[str, str]:
-    event = data["deploymentEvents"]
-    return event["type"], event["deploymentId"] or event["instanceId"]
+def each(operation: str) -> pytest.MarkDecorator:
+    """A test for each client and transport that does this operation."""
+    rows = [
+        pytest.param(row, id=f"{row.client}-{row.transport}", marks=NEEDS.get(row.client, [pytest.mark.node]))
+        for row in ROWS
+        if operation in row.operations
+    ]
+    return pytest.mark.parametrize("asker", rows, indirect=True)
 
 
-async def test_a_deployments_life_from_mutations_on_other_connections(
-    demo_world: World, asking: Asking, credential: Credential
-) -> None:
-    async with asking(EVENTS, credential) as next_event:
-        initial = [told(await next_event()) for _ in range(4)]
-        for instance, deployment in (("east", "east/ml-team/llama"), ("west", "west/ml-team/phi")):
-            assert initial.index(("ADDED", deployment)) < initial.index(("SYNCED", instance))
-
-        async with asking(CREATE, credential) as next_answer:
-            created = (await next_answer())["createDeployment"]["deployment"]
-        assert created == {"id": "east/ml-team/new", "phase": "PENDING"}
-        assert told(await next_event()) == ("ADDED", "east/ml-team/new")
-
-        demo_world.east.patch(MODELS, "ml-team", "new", RUNNING)
-        event = await next_event()
-        assert told(event) == ("MODIFIED", "east/ml-team/new")
-        assert event["deploymentEvents"]["deployment"] == {"phase": "RUNNING"}
-
-        async with asking(DELETE, credential) as next_answer:
-            assert await next_answer() == {"deleteDeployment": {"deletedDeploymentId": "east/ml-team/new"}}
-        assert told(await next_event()) == ("DELETED", "east/ml-team/new")
+@each("query")
+async def test_query(asker: Asker) -> None:
+    async with asker(QUERY, {"name": "llam"}) as next_line:
+        nodes = [{"id": "east/ml-team/llama", "phase": "PENDING"}]
+        assert await next_line() == {"next": {"data": {"deployments": {"nodes": nodes}}}}
 
 
-@pytest.mark.node
-async def test_graphql_ws_reads_our_close_codes_as_they_are_meant(
-    demo_world: World, node_clients: str, tmp_path: Path
-) -> None:
-    client = GraphqlWs(node_clients, demo_world.hub.port)
-    # 4401 is final.
-    async with client.lines(EVENTS, tokens=["kah_bad", demo_world.admin]) as next_line:
-        assert await next_line() == {"closed": 4401}
-        assert (await next_line())["error"]["code"] == 4401
-
-    # 4403 asks for a fresh token: the client comes back with one, and the stream begins anew.
-    sessions = SessionTokens(keys=hub_settings(tmp_path).auth.key_ring())
-    me = (await demo_world.hub.data(demo_world.admin, "{ viewer { id } }"))["viewer"]["id"]
-    old = datetime.now(UTC) - LIFETIME - timedelta(minutes=1)
-    expired = sessions.sign(user_id=me, session_id="ses_old", now=old)
-    async with client.lines(EVENTS, tokens=[expired, demo_world.admin]) as next_line:
-        assert await next_line() == {"closed": 4403}
-        assert (await next_line())["next"]["data"]["deploymentEvents"]["type"] == "ADDED"
-
-
-@pytest.mark.node
-async def test_graphql_ws_reads_errors_of_an_operation(demo_world: World, node_clients: str) -> None:
-    client = GraphqlWs(node_clients, demo_world.hub.port)
-    async with client.lines("subscription { nothing }", tokens=[demo_world.admin]) as next_line:
+@pytest.mark.parametrize("credential", ["bearer"], indirect=True)
+@each("query")
+async def test_what_is_wrong_with_a_query_is_told_with_its_code(asker: Asker) -> None:
+    async with asker("query Wrong { nothing }") as next_line:
         (error,) = (await next_line())["error"]
-        assert error["extensions"]["code"] == "BAD_USER_INPUT"
-    async with client.lines("{ hub { mode } }", tokens=[demo_world.admin]) as next_line:
-        assert await next_line() == {"next": {"data": {"hub": {"mode": "DEMO"}}}}
-        assert await next_line() == {"complete": True}
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert "nothing" in error["message"]
+
+
+@each("mutation")
+async def test_mutation(asker: Asker) -> None:
+    place = {"instanceId": "east", "namespace": "ml-team", "name": "new"}
+    async with asker(MUTATION, {"input": {**place, "model": {"id": "m"}}}) as next_line:
+        created = {"deployment": {"id": "east/ml-team/new", "phase": "PENDING"}}
+        assert await next_line() == {"next": {"data": {"createDeployment": created}}}
+    assert asker.world.east.get(MODELS, "ml-team", "new")["spec"]["model"]["id"] == "m"
+
+    asker.world.east.delete(MODELS, "ml-team", "new")
+    await until_ids(asker.world, "east/ml-team/llama")
+
+
+@each("subscription")
+async def test_subscription(asker: Asker) -> None:
+    east = asker.world.east
+    async with asker(SUBSCRIPTION, {"filter": {"instanceIds": ["east"]}}) as next_line:
+
+        async def told() -> tuple[str, str | None, str | None]:
+            event = (await next_line())["next"]["data"]["deploymentEvents"]
+            assert event["instanceId"] == "east"
+            return event["type"], event["deploymentId"], (event["deployment"] or {}).get("phase")
+
+        assert await told() == ("ADDED", "east/ml-team/llama", "PENDING")
+        assert await told() == ("SYNCED", None, None)
+        east.apply(model_deployment("new"))
+        assert await told() == ("ADDED", "east/ml-team/new", "PENDING")
+        east.patch(MODELS, "ml-team", "new", RUNNING)
+        assert await told() == ("MODIFIED", "east/ml-team/new", "RUNNING")
+        east.delete(MODELS, "ml-team", "new")
+        assert (await told())[:2] == ("DELETED", "east/ml-team/new")
+
+
+def test_the_documents_table_is_what_is_run() -> None:
+    expected = [
+        (
+            row.client,
+            row.transport,
+            *(", ".join(CREDENTIALS) if op in row.operations else "–" for op in OPERATIONS),
+        )
+        for row in ROWS
+    ]
+    table = DOCUMENT.read_text().partition("| client | transport | query |")[2].partition("\n\n")[0]
+    rows = [tuple(cell.strip(" `") for cell in line.strip("|").split("|")) for line in table.splitlines()[2:]]
+    assert rows == expected
