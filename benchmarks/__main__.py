@@ -10,7 +10,7 @@ from types import ModuleType
 
 from benchmarks.figures import Figure, Unavailable, machine
 
-NAMES = ("lag", "broadcast", "memory", "startup", "isolation", "listing")
+NAMES = ("lag", "broadcast", "memory", "startup", "isolation", "limited", "listing")
 """In the order of issue 3, (a) to (e), then issue 4's."""
 
 

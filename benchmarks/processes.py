@@ -134,6 +134,7 @@ def hub_environment(folder: Path, *clusters: Cluster, port: int = 0) -> dict[str
         "CREDENTIALS_PATH": str(credentials),
         "DATABASE_URL": f"sqlite://{folder}/hub.db",
         "SESSION_SECRET": "a secret of the benchmarks, long enough",
+        "HUB_LIMIT_PERSON_OPERATIONS": "10000",  # a thousand subscribers and more are one person here
     }
 
 

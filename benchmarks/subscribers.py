@@ -9,7 +9,7 @@ import re
 import selectors
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -67,15 +67,22 @@ class Subscribers:
         return opened
 
     def subscribe(
-        self, hub: dict[str, Any], count: int, *, operation: Callable[[int], dict[str, Any]]
+        self,
+        hub: dict[str, Any],
+        count: int,
+        *,
+        operation: Callable[[int], dict[str, Any]],
+        tokens: Sequence[str] = (),
     ) -> list[socket.socket]:
-        """So many subscribers of the hub that said this hello, each with its operation, all synced."""
+        """So many subscribers of the hub that said this hello, each with its operation and its own token if
+        there are some, all synced."""
         everybody = []
         for begin in range(0, count, _AT_ONCE):
             numbers = range(begin, min(begin + _AT_ONCE, count))
             opened = self.connect(hub["port"], "/graphql", len(numbers))
-            authorization = {"authorization": f"Bearer {hub['token']}"}
-            for each in opened:
+            for each, number in zip(opened, numbers, strict=True):
+                token = tokens[number] if tokens else hub["token"]
+                authorization = {"authorization": f"Bearer {token}"}
                 each.sendall(text_frame({"type": "connection_init", "payload": authorization}))
             self._hear(opened, b"connection_ack")
             for each, number in zip(opened, numbers, strict=True):
