@@ -10,6 +10,7 @@ import selectors
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,15 +72,17 @@ def _whole(begin: memoryview) -> int:
 def measure(port: int, requests: Sequence[bytes], *, pid: int, seconds: float) -> Answered:
     """Send each of the requests on a connection of its own, again and again for so many seconds.
 
-    The process `pid` is the server, whose CPU is read. Raises ValueError for an answer other than 200.
+    The process `pid` is the server, whose CPU is read. Raises ValueError for an answer other than 200, and
+    for one without its length.
     """
     server, client = psutil.Process(pid), psutil.Process()
-    connections = [_Connection(port, request) for request in requests]
-    used, busy, begin = _cpu(server), _cpu(client), time.monotonic()
-    times = _exchange(connections, until=begin + seconds)
-    wall, used, busy = time.monotonic() - begin, _cpu(server) - used, _cpu(client) - busy
-    for each in connections:
-        each.socket.close()
+    with ExitStack() as stack:
+        connections = [_Connection(port, request) for request in requests]
+        for each in connections:
+            stack.enter_context(each.socket)
+        used, busy, begin = _cpu(server), _cpu(client), time.monotonic()
+        times = _exchange(connections, until=begin + seconds)
+        wall, used, busy = time.monotonic() - begin, _cpu(server) - used, _cpu(client) - busy
     return Answered(
         rate=len(times) / wall,
         p50=percentile(times, 50),
