@@ -1,4 +1,4 @@
-"""The keys that sign sessions, derived from SESSION_SECRET."""
+"""The keys that sign sessions and seal what is stored, derived from SESSION_SECRET and ENCRYPTION_KEY."""
 
 import hashlib
 import os
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from models.sealing import SealingKey
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,22 @@ class KeyRing:
 
 def signing_key(secret: str) -> SigningKey:
     """HKDF-SHA256 of the secret: a secret of any length gives a full key, of no use elsewhere."""
-    kdf = HKDF(SHA256(), 32, salt=None, info=b"kubeairunway-hub session signing 1")
-    derived = kdf.derive(secret.encode())
-    return SigningKey(hashlib.sha256(derived).hexdigest()[:8], derived)
+    derived = _derived(secret, b"kubeairunway-hub session signing 1")
+    return SigningKey(_name(derived), derived)
+
+
+def sealing_key(secret: str) -> SealingKey:
+    """Independent of the signing key, even if it comes from the same secret."""
+    derived = _derived(secret, b"kubeairunway-hub sealing 1")
+    return SealingKey(_name(derived), derived)
+
+
+def _derived(secret: str, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=purpose).derive(secret.encode())
+
+
+def _name(key: bytes) -> str:
+    return hashlib.sha256(key).hexdigest()[:8]
 
 
 def stand_in_secret(path: Path) -> str:

@@ -11,8 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 from auth.authenticator import Authenticator
-from auth.effective import GrantRules
-from auth.identity import Provider
 from auth.sessions import SessionTokens
 from cluster.manager import InstanceManager
 from cluster.timing import Timing
@@ -21,9 +19,12 @@ from hub.auth_routes import auth_routes
 from hub.health_routes import health_routes
 from hub.middleware import middleware
 from hub.pages import explorer, page_routes
-from hub.responses import on_error, on_http_exception
+from hub.responses import on_error, on_http_exception, on_refusal
+from hub.rules import grant_rules
 from hub.settings import Settings
 from models.database import Database, open_database
+from models.errors import DatabaseUnavailable, RateLimited
+from models.rates import keep_swept
 from resolvers.instances import Registry
 from resolvers.scans import PAGES_KEPT, Scans
 from resolvers.services import Services
@@ -44,7 +45,8 @@ class RunningHub:
 async def running_hub(settings: Settings, *, timing: Timing | None = None) -> AsyncIterator[RunningHub]:
     """Migrates and opens the database, watches the credentials and their clusters; the application is ready
     to be served. At the end nothing of it is left: no task, no connection, no file."""
-    async with open_database(settings.database.url) as database:
+    stored = settings.database
+    async with open_database(stored.url, listen_url=stored.listen_url) as database:
         with database.entered():
             hub = _assemble(settings, database, timing)
             async with asyncio.TaskGroup() as tasks:
@@ -71,7 +73,7 @@ class _Parts:
 
 
 def _assemble(settings: Settings, database: Database, timing: Timing | None) -> _Parts:
-    sessions, rules = SessionTokens(keys=settings.auth.key_ring()), _grant_rules(settings)
+    sessions, rules = SessionTokens(keys=settings.auth.key_ring()), grant_rules(settings)
     authenticator = Authenticator(sessions=sessions, rules=rules)
     manager, registry = InstanceManager(timing=timing), Registry()
     services = Services(
@@ -99,18 +101,15 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
             *page_routes(),
         ],
         middleware=middleware(http=settings.http, authenticator=authenticator, database=database),
-        exception_handlers={HTTPException: on_http_exception, Exception: on_error},
+        exception_handlers={
+            HTTPException: on_http_exception,
+            RateLimited: on_refusal,
+            DatabaseUnavailable: on_refusal,
+            Exception: on_error,
+        },
     )
     directory = CredentialDirectory(settings.credentials.path, exec_allow=settings.credentials.exec_allow)
     return _Parts(app, view, authenticator, directory, manager, registry, services)
-
-
-def _grant_rules(settings: Settings) -> GrantRules:
-    names = ("demo",) if settings.demo else settings.auth.providers
-    return GrantRules(
-        administrators=settings.auth.administrators,
-        sign_in=frozenset(Provider(name.upper()) for name in names),
-    )
 
 
 def _start(hub: _Parts, database: Database, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
@@ -121,6 +120,7 @@ def _start(hub: _Parts, database: Database, tasks: asyncio.TaskGroup) -> list[as
         "fan-out": hub.view.fanout.run(),
         "change bus": database.bus.keep_listening(),
         "rechecks": hub.view.connections.keep_checked(hub.authenticator),
+        "rate limits": keep_swept(),
         "token usage": hub.authenticator.keep_usage_recorded(),
     }
     return [tasks.create_task(loop, name=name) for name, loop in loops.items()]

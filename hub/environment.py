@@ -3,9 +3,10 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, ValidationError
@@ -15,19 +16,12 @@ from auth.errors import InvalidRequest
 from auth.identity import Provider
 from auth.people import Person, parse_person
 from auth.providers.config import GITHUB, MICROSOFT, ORGANISATIONS
-from models.url import DatabaseUrl, SqliteUrl, parse_database_url
+from models.url import DatabaseUrl, PostgresUrl, SqliteUrl, parse_database_url
 from schema.limits import DEFAULT_LIMITS
 
 DEFAULT_SECRET = "dev-secret-change-in-production"  # noqa: S105 - public, and therefore never a key
-FROM_FILES = (
-    "database_url",
-    "session_secret",
-    "session_secret_previous",
-    "azure_client_secret",
-    "github_client_secret",
-    "oidc_client_secret",
-)
-"""Fields of `Variables` that `NAME_FILE` may give instead of `NAME`."""
+
+Network = IPv4Network | IPv6Network
 
 
 def _web_address(value: str) -> SplitResult:
@@ -145,6 +139,30 @@ def _database(value: str | DatabaseUrl) -> DatabaseUrl:
     return parse_database_url(value) if isinstance(value, str) else value
 
 
+def _server(value: str | PostgresUrl) -> PostgresUrl:
+    url = parse_database_url(value) if isinstance(value, str) else value
+    if not isinstance(url, PostgresUrl):
+        raise ValueError("the hub hears of other replicas' changes from PostgreSQL alone")
+    return url
+
+
+def _duration(value: str | timedelta) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([smhdw])", value.strip())
+    if match is None:
+        raise ValueError(f"{value!r} is no time: write 90s, 30m, 12h, 30d or 52w")
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
+    return timedelta(**{unit: int(match[1])})
+
+
+def _network(value: str) -> Network:
+    try:
+        return ip_network(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no address or network like 10.0.0.7 or 10.0.0.0/8") from None
+
+
 def _commas(value: object) -> object:
     return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
@@ -160,6 +178,8 @@ _ProviderUrl = Annotated[str, AfterValidator(_provider_url)]
 _TenantId = Annotated[str, AfterValidator(_tenant_id)]
 _OrganisationId = Annotated[str, AfterValidator(_organisation_id)]
 _Domain = Annotated[str, AfterValidator(_domain)]
+_Duration = Annotated[timedelta, PlainValidator(_duration)]
+_Network = Annotated[Network, PlainValidator(_network)]
 _Count = Annotated[int, Field(ge=1, description="a whole number, 1 or more")]
 _ProviderName = Annotated[
     Literal["entra", "github", "oidc"], BeforeValidator(_lower), Field(description="entra, github or oidc")
@@ -175,8 +195,17 @@ class Variables(BaseSettings):
     database_url: Annotated[DatabaseUrl, PlainValidator(_database)] = SqliteUrl(
         path=Path("./data/kubefoundry.db")
     )
+    database_listen_url: Annotated[PostgresUrl, PlainValidator(_server)] | None = None
     session_secret: SecretStr = SecretStr(DEFAULT_SECRET)
     session_secret_previous: SecretStr | None = None
+    encryption_key: SecretStr | None = None
+    encryption_key_previous: SecretStr | None = None
+    session_max_age: _Duration = timedelta(days=30)
+    group_max_age: _Duration = timedelta(hours=24)
+    audit_retention: _Duration = timedelta(days=90)
+    rate_limit_sign_in: _Count = 10
+    rate_limit_refresh: _Count = 10
+    rate_limit_tokens: _Count = 30
     credentials_path: Path = Path("./credentials")
     enabled_auth_providers: Annotated[tuple[_ProviderName, ...], *_Commas] = ()
     auth_callback_url: Annotated[str, AfterValidator(_base_url)] | None = None
@@ -206,6 +235,7 @@ class Variables(BaseSettings):
         Annotated[tuple[Annotated[str, AfterValidator(_bare_name)], ...], *_Commas] | None
     ) = None
     allowed_origins: Annotated[tuple[_Origin, ...], *_Commas] = ()
+    trusted_proxies: Annotated[tuple[_Network, ...], *_Commas] = ()
     hub_allow_introspection: bool | None = Field(None, description="true or false")
     hub_limit_length: _Count = DEFAULT_LIMITS.length
     hub_limit_tokens: _Count = DEFAULT_LIMITS.tokens
@@ -231,6 +261,18 @@ class Variables(BaseSettings):
     web_concurrency: int = Field(
         1, ge=1, le=1, description="1, and can't be: for more cores, run replicas on one PostgreSQL"
     )
+
+
+def _is_secret(annotation: object) -> bool:
+    return SecretStr in (annotation, *get_args(annotation))
+
+
+FROM_FILES = (
+    "database_url",
+    "database_listen_url",
+    *(name for name, field in Variables.model_fields.items() if _is_secret(field.annotation)),
+)
+"""Fields of `Variables` that `NAME_FILE` may give instead of `NAME`: every secret."""
 
 
 def read(fixed: Mapping[str, Any]) -> tuple[Variables, list[str]]:

@@ -29,6 +29,8 @@ def problem_response(
 ) -> Response:
     """For HTTP, and for a WebSocket whose handshake is refused. The status is the code's unless given."""
     status = status or STATUS[problem.code]
+    if "retryAfter" in problem.extras:
+        headers = {"Retry-After": str(problem.extras["retryAfter"]), **(headers or {})}
     if is_graphql(scope):
         return refusal(scope, problem, status=status, headers=headers)
     fields = problem.extras.get("fields", [])
@@ -48,6 +50,11 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         return PlainTextResponse("There is no page here; the explorer is at /graphql\n", status)
     code = "NOT_FOUND" if status == 404 else "BAD_USER_INPUT"
     return problem_response(request.scope, Problem(code, HTTPStatus(status).phrase), status=status)
+
+
+async def on_refusal(request: Request, error: Exception) -> Response:
+    """What routes may raise and clients are to be told, as it is: RateLimited, DatabaseUnavailable."""
+    return problem_response(request.scope, describe(error))
 
 
 async def on_error(request: Request, error: Exception) -> Response:

@@ -2,26 +2,36 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from auth.keys import KeyRing, signing_key, stand_in_secret
+from msgspec.structs import replace
+from pydantic import SecretStr
+
+from auth.keys import KeyRing, sealing_key, signing_key, stand_in_secret
 from auth.people import Person
 from auth.providers.config import SignInConfig
-from hub.environment import DEFAULT_SECRET, Variables, is_loopback, origin, read
+from hub.environment import DEFAULT_SECRET, Network, Variables, is_loopback, origin, read
 from hub.provider_settings import (
     PROVIDER_VARIABLES,
     provider_cautions,
     provider_contradictions,
     sign_in_config,
 )
-from models.url import DatabaseUrl, SqliteUrl
+from models.rates import Limit
+from models.sealing import Sealer
+from models.url import DatabaseUrl, PostgresUrl, SqliteUrl
 from schema.limits import DEFAULT_LIMITS, Limits
 
 DATA = Path("./data")
 DEMO_DATA = DATA / "demo"
 LOOPBACK_EXEC_ALLOW = ("kubelogin", "aws", "aws-iam-authenticator", "gke-gcloud-auth-plugin")
+
+SIGN_INS = Limit("sign-in", 10, timedelta(minutes=1))
+REFRESHES = Limit("refresh", 10, timedelta(minutes=1))
+NEW_TOKENS = Limit("token creation", 30, timedelta(hours=1))
 
 
 class SettingsError(Exception):
@@ -41,6 +51,8 @@ class HttpSettings:
     """AUTH_CALLBACK_URL without a slash at its end: where people find the hub."""
     allowed_origins: tuple[str, ...]
     """Origins of other pages that may call the hub: ALLOWED_ORIGINS."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Whose X-Forwarded-For, -Host and -Proto are believed."""
 
     @property
     def loopback(self) -> bool:
@@ -73,19 +85,38 @@ class AuthSettings:
     providers: tuple[str, ...]
     """Those enabled, in the order of the sign-in page."""
     sign_in: SignInConfig = field(default_factory=SignInConfig)
+    encryption_key: str | None = field(repr=False, default=None)
+    """None: the session secret stands for it."""
+    encryption_key_previous: str | None = field(repr=False, default=None)
+    session_max_age: timedelta = timedelta(days=30)
+    """When a session ends, however often it is refreshed."""
+    group_max_age: timedelta = timedelta(hours=24)
+    """Groups that were read longer ago grant nothing."""
 
     def key_ring(self) -> KeyRing:
         """The signing keys. Writes the stand-in key if there is neither it nor a SESSION_SECRET."""
         previous = self.session_secret_previous
         return KeyRing(
-            signing_key(self.session_secret or stand_in_secret(self.stand_in_path)),
-            None if previous is None else signing_key(previous),
+            signing_key(self._session_secret()), None if previous is None else signing_key(previous)
         )
+
+    def sealer(self) -> Sealer:
+        """Seals with ENCRYPTION_KEY, else by the session secret, and opens what any of the others sealed:
+        so a key can be changed, or set for the first time, before `rekey` has run."""
+        session = self._session_secret()
+        current = self.encryption_key or session
+        others = {self.encryption_key_previous, session, self.session_secret_previous} - {None, current}
+        return Sealer(sealing_key(current), tuple(map(sealing_key, filter(None, others))))
+
+    def _session_secret(self) -> str:
+        return self.session_secret or stand_in_secret(self.stand_in_path)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSettings:
     url: DatabaseUrl
+    listen_url: PostgresUrl | None = None
+    """Where to listen for other replicas' changes, if a pooler stands at `url`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +131,24 @@ class GraphqlSettings:
     introspection: bool | None
     """Whether everybody (True) or nobody (False) may introspect; None: whoever has signed in."""
     limits: Limits = DEFAULT_LIMITS
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSettings:
+    """How often something may be tried, over all replicas."""
+
+    sign_in: Limit = SIGN_INS
+    """By address, on the routes of sign-in and of the demo."""
+    refresh: Limit = REFRESHES
+    """By session."""
+    tokens: Limit = NEW_TOKENS
+    """By account."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditSettings:
+    retention: timedelta = timedelta(days=90)
+    """Older entries are deleted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +167,8 @@ class Settings:
     credentials: CredentialsSettings
     graphql: GraphqlSettings
     log: LogSettings
+    rates: RateSettings = field(default_factory=RateSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     warnings: tuple[str, ...]
     """What works, but perhaps not as intended; to be logged at the start."""
 
@@ -143,7 +194,10 @@ def _demo_fixed() -> dict[str, Any]:
         "database_url": SqliteUrl(path=DEMO_DATA / "hub.db"),
         "credentials_path": DEMO_DATA / "credentials",
         "session_secret": DEFAULT_SECRET,
+        "database_listen_url": None,
         "session_secret_previous": None,
+        "encryption_key": None,
+        "encryption_key_previous": None,
         "enabled_auth_providers": (),
         "hub_admins": (),
         "auth_callback_url": None,
@@ -164,8 +218,21 @@ def _contradictions(variables: Variables, *, demo: bool) -> Iterator[str]:
         yield "SESSION_SECRET_PREVIOUS is the present SESSION_SECRET or the public default: leave it out"
     if variables.hub_mode:
         yield from provider_contradictions(variables)
+    yield from _contradicting_keys(variables)
+    if variables.database_listen_url and isinstance(variables.database_url, SqliteUrl):
+        yield "DATABASE_LISTEN_URL is for PostgreSQL, and DATABASE_URL is a file: leave it out"
     if variables.credentials_path.exists() and not variables.credentials_path.is_dir():
         yield f"CREDENTIALS_PATH: {variables.credentials_path} isn't a directory"
+
+
+def _contradicting_keys(variables: Variables) -> Iterator[str]:
+    key, previous = _plain(variables.encryption_key), _plain(variables.encryption_key_previous)
+    if key == DEFAULT_SECRET:
+        yield "ENCRYPTION_KEY is the public default of SESSION_SECRET: set 32 or more random characters"
+    if previous is not None and key is None:
+        yield "ENCRYPTION_KEY_PREVIOUS is set without an ENCRYPTION_KEY: set that, or leave both out"
+    if previous is not None and previous == key:
+        yield "ENCRYPTION_KEY_PREVIOUS is the present ENCRYPTION_KEY: leave it out"
 
 
 def _cautions(variables: Variables) -> Iterator[str]:
@@ -176,10 +243,17 @@ def _cautions(variables: Variables) -> Iterator[str]:
         yield from provider_cautions(variables)
     if secret is not None and len(secret) < 32:
         yield "SESSION_SECRET has fewer than 32 characters: whoever guesses it can sign in as anybody"
+    key = _plain(variables.encryption_key)
+    if key is not None and len(key) < 32:
+        yield "ENCRYPTION_KEY has fewer than 32 characters: whoever guesses it can read what is sealed"
     if not loopback and variables.auth_callback_url is None:
         yield "AUTH_CALLBACK_URL isn't set: only localhost is answered; set it to the address that people use"
     if not loopback and (variables.auth_callback_url or "").startswith("http:"):
         yield "AUTH_CALLBACK_URL is http: sessions and tokens cross the network in the clear"
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def _secret(variables: Variables) -> str | None:
@@ -187,12 +261,20 @@ def _secret(variables: Variables) -> str | None:
     return None if secret == DEFAULT_SECRET else secret
 
 
+def _rates(variables: Variables) -> RateSettings:
+    return RateSettings(
+        sign_in=replace(SIGN_INS, times=variables.rate_limit_sign_in),
+        refresh=replace(REFRESHES, times=variables.rate_limit_refresh),
+        tokens=replace(NEW_TOKENS, times=variables.rate_limit_tokens),
+    )
+
+
 def _limits(variables: Variables) -> Limits:
     return Limits(**{each.name: getattr(variables, f"hub_limit_{each.name}") for each in fields(Limits)})
 
 
 def _assemble(variables: Variables, *, demo: bool) -> Settings:
-    previous, allow = variables.session_secret_previous, variables.credentials_exec_allow
+    allow = variables.credentials_exec_allow
     if allow is None:
         allow = LOOPBACK_EXEC_ALLOW if is_loopback(variables.host) else ()
     return Settings(
@@ -203,18 +285,25 @@ def _assemble(variables: Variables, *, demo: bool) -> Settings:
             port=variables.port,
             public_url=variables.auth_callback_url,
             allowed_origins=variables.allowed_origins,
+            trusted_proxies=variables.trusted_proxies,
         ),
         auth=AuthSettings(
             session_secret=_secret(variables),
-            session_secret_previous=None if previous is None else previous.get_secret_value(),
+            session_secret_previous=_plain(variables.session_secret_previous),
+            encryption_key=_plain(variables.encryption_key),
+            encryption_key_previous=_plain(variables.encryption_key_previous),
+            session_max_age=variables.session_max_age,
+            group_max_age=variables.group_max_age,
             stand_in_path=(DEMO_DATA if demo else DATA) / "session.key",
             administrators=frozenset(variables.hub_admins),
             providers=tuple(dict.fromkeys(variables.enabled_auth_providers)),
             sign_in=sign_in_config(variables),
         ),
-        database=DatabaseSettings(url=variables.database_url),
+        database=DatabaseSettings(url=variables.database_url, listen_url=variables.database_listen_url),
         credentials=CredentialsSettings(path=variables.credentials_path, exec_allow=frozenset(allow)),
         graphql=GraphqlSettings(introspection=variables.hub_allow_introspection, limits=_limits(variables)),
+        rates=_rates(variables),
+        audit=AuditSettings(retention=variables.audit_retention),
         log=LogSettings(format=variables.log_format, level=variables.log_level),
         warnings=() if demo else tuple(_cautions(variables)),
     )

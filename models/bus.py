@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import asyncpg
 import msgspec
 from anyio import CancelScope
-from tortoise.connection import get_connections
 
+from models.connection import current_client
 from models.engines import sqlite
 from models.engines.asyncpg import AWAY, connect
 from models.url import DatabaseUrl, PostgresUrl
@@ -124,7 +124,7 @@ class InProcessBus(Bus):
 
     async def publish(self, change: Change) -> None:
         _payload(change)
-        client = _client()
+        client = current_client()
         assert isinstance(client, sqlite.Client)  # noqa: S101 - for mypy
         client.on_commit(partial(self._deliver, change))
 
@@ -140,7 +140,7 @@ class PostgresBus(Bus):
         self._url = url
 
     async def publish(self, change: Change) -> None:
-        await _client().execute_query("SELECT pg_notify($1, $2)", [CHANNEL, _payload(change)])
+        await current_client().execute_query("SELECT pg_notify($1, $2)", [CHANNEL, _payload(change)])
 
     async def keep_listening(self) -> None:
         first, longest = RETRY
@@ -184,13 +184,6 @@ class PostgresBus(Bus):
 def make_bus(url: DatabaseUrl, *, listen_url: PostgresUrl | None) -> Bus:
     """`listen_url`: where LISTEN works, if a pooler stands at `url`."""
     return PostgresBus(listen_url or url) if isinstance(url, PostgresUrl) else InProcessBus()
-
-
-def _client() -> Any:
-    """The connection of this task: its transaction's, if it is in one."""
-    connections = get_connections()
-    (name,) = connections.db_config
-    return connections.get(name)
 
 
 def _payload(change: Change) -> str:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from anyio import CancelScope
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.connection import get_connections
 from tortoise.context import TortoiseContext, _current_context
 
 from models.errors import DatabaseUnavailable
@@ -35,6 +37,13 @@ def entered(context: TortoiseContext) -> Iterator[None]:
         yield
     finally:
         _current_context.reset(token)
+
+
+def current_client() -> BaseDBAsyncClient:
+    """The entered context's connection: the transaction's, for a task that is inside one."""
+    connections = get_connections()
+    (name,) = connections.db_config
+    return connections.get(name)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from cluster.errors import (
     InvalidDraft,
     Unreachable,
 )
-from models.errors import DatabaseUnavailable
+from models.errors import DatabaseUnavailable, RateLimited
 from resolvers.errors import BadInput, NotFound, SlowConsumer
 
 log = structlog.get_logger("hub.errors")
@@ -85,7 +85,7 @@ def describe(error: BaseException) -> Problem:
             return _bad_input(error)
         case ClusterError():
             return _of_cluster(error)
-        case LimitExceeded() | SlowConsumer():
+        case LimitExceeded() | SlowConsumer() | RateLimited():
             return _limit_exceeded(error)
         case PersistedQueryNotFound():
             return Problem("PERSISTED_QUERY_NOT_FOUND", str(error))
@@ -104,11 +104,13 @@ def _unexpected(error: BaseException) -> Problem:
     return Problem("INTERNAL", "Something went wrong inside the hub; the request id finds it in the log")
 
 
-def _limit_exceeded(error: LimitExceeded | SlowConsumer) -> Problem:
+def _limit_exceeded(error: LimitExceeded | SlowConsumer | RateLimited) -> Problem:
     if isinstance(error, SlowConsumer):
         again = "The stream fell too far behind; subscribe anew"
         return Problem("LIMIT_EXCEEDED", again, {"reason": "SLOW_CONSUMER"})
     extras = {"reason": error.reason, "limit": error.limit, "actual": error.actual}
+    if isinstance(error, RateLimited):
+        return Problem("RATE_LIMITED", str(error), {**extras, "retryAfter": error.retry_after})
     return Problem("LIMIT_EXCEEDED", str(error), extras)
 
 
