@@ -5,17 +5,20 @@ What changes something is all or nothing, and is told on the change bus.
 """
 
 from collections import defaultdict
-from datetime import datetime
+from collections.abc import Collection
+from datetime import UTC, datetime
 
 import msgspec
 from tortoise.transactions import in_transaction
 
-from auth.effective import manual_grant, person_of
+from auth.effective import NO_SETTINGS, GrantRules, is_computed, manual_grant, person_of
 from auth.errors import InvalidRequest, NotFound
 from auth.grants import TokenLimits
+from auth.last_admin import keeping_an_admin
 from auth.lookup import token_limits
 from auth.people import Person
 from auth.permissions import Grant, Role, Scope
+from auth.places import check_registered, check_scope
 from auth.tokens import Minted, mint
 from models.bus import publish
 from models.ids import new_id
@@ -26,9 +29,11 @@ class TokenInfo(msgspec.Struct, frozen=True):
     """An access token as its owner may see it."""
 
     id: str
+    user_id: str
     name: str
     prefix: str
     limits: TokenLimits
+    created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
@@ -99,7 +104,7 @@ async def grant_role(user_id: str, role: Role, scope: Scope, *, granted_by: str 
     Raises `InvalidRequest` for an ADMIN with a place, or with an empty list of namespaces. Names are the
     caller's to check.
     """
-    _check_scope(role, scope)
+    check_scope(role, scope)
     namespaces = None if scope.namespaces is None else sorted(set(scope.namespaces))
     rows = await RoleAssignment.filter(user_id=user_id, role=int(role), instance_id=scope.instance_id)
     row = next((row for row in rows if row.namespaces == namespaces), None)
@@ -117,20 +122,40 @@ async def grant_role(user_id: str, role: Role, scope: Scope, *, granted_by: str 
     return manual_grant(row)
 
 
-def _check_scope(role: Role, scope: Scope) -> None:
-    if role is Role.ADMIN and scope != Scope():
-        raise InvalidRequest("An admin is one everywhere: leave instance and namespaces out")
-    if scope.namespaces == ():
-        raise InvalidRequest("No namespace is no grant: name some, or leave them out for all")
-
-
-async def revoke_role(grant_id: str) -> None:
-    """Take a manual grant back. Raises `NotFound`, for computed grants too."""
+async def assign_role(user_id: str, role: Role, scope: Scope, *, granted_by: str) -> Grant:
+    """As `grant_role`, to somebody who is known, on an instance that is registered. Raises `NotFound`."""
     async with in_transaction():
+        if not await User.exists(id=user_id):
+            raise NotFound(f"There is no person {user_id}")
+        await check_registered([scope.instance_id] if scope.instance_id else [])
+        return await grant_role(user_id, role, scope, granted_by=granted_by)
+
+
+async def revoke_role(grant_id: str, *, rules: GrantRules = NO_SETTINGS, now: datetime | None = None) -> str:
+    """Take a manual grant back; the id of the person who had it.
+
+    Raises `NotFound`, `InvalidRequest` for a computed one, and `LastAdmin`.
+    """
+    if is_computed(grant_id):
+        raise InvalidRequest(
+            "This grant is computed: change the group mapping that it comes from, or HUB_ADMINS",
+            path="grantId",
+        )
+    async with in_transaction(), keeping_an_admin(rules, now=now or datetime.now(UTC)):
         row = await RoleAssignment.get_or_none(id=grant_id)
         if row is None or not await RoleAssignment.filter(id=grant_id).delete():
             raise NotFound(f"There is no grant {grant_id} that was given by hand")
         await publish("user", row.user_id)
+    return row.user_id
+
+
+async def set_active(user_id: str, *, active: bool, rules: GrantRules, now: datetime) -> None:
+    """Let somebody in, or keep them out, with everything that they hold. Raises `NotFound`, `LastAdmin`."""
+    async with in_transaction(), keeping_an_admin(rules, now=now):
+        if not await User.exists(id=user_id):
+            raise NotFound(f"There is no person {user_id}")
+        if await User.filter(id=user_id).exclude(active=active).update(active=active):
+            await publish("user", user_id)
 
 
 async def create_token(
@@ -138,11 +163,14 @@ async def create_token(
 ) -> tuple[TokenInfo, Minted]:
     """A new access token and its secret, which is kept nowhere. Raises `InvalidRequest`."""
     if not name.strip() or len(name) > 100:
-        raise InvalidRequest("A token's name has 1 to 100 characters")
+        raise InvalidRequest("A token's name has 1 to 100 characters", path="name")
     if expires_at is not None and expires_at <= now:
-        raise InvalidRequest("A token has to end in the future")
-    if () in (limits.instance_ids, limits.namespaces):
-        raise InvalidRequest("An empty list leaves the token no rights: name some, or leave the limit out")
+        raise InvalidRequest("A token has to end in the future", path="expiresAt")
+    for path, names in (("instanceIds", limits.instance_ids), ("namespaces", limits.namespaces)):
+        if names == ():
+            raise InvalidRequest(
+                "An empty list leaves the token no rights: name some, or leave the limit out", path=path
+            )
     minted = mint()
     row = await AccessToken.create(
         id=new_id("tok"),
@@ -156,6 +184,19 @@ async def create_token(
         expires_at=expires_at,
     )
     return _token_info(row), minted
+
+
+async def list_tokens(user_ids: Collection[str]) -> dict[str, list[TokenInfo]]:
+    """These people's tokens that weren't revoked, the newest first."""
+    found = defaultdict(list)
+    for row in await AccessToken.filter(user_id__in=list(user_ids), revoked_at=None).order_by("-id"):
+        found[row.user_id].append(_token_info(row))
+    return found
+
+
+async def find_token(token_id: str) -> TokenInfo | None:
+    row = await AccessToken.get_or_none(id=token_id)
+    return None if row is None else _token_info(row)
 
 
 async def revoke_token(token_id: str, *, now: datetime) -> None:
@@ -178,5 +219,13 @@ async def revoke_tokens_named(name: str, *, user_id: str, now: datetime) -> None
 
 def _token_info(row: AccessToken) -> TokenInfo:
     return TokenInfo(
-        row.id, row.name, row.prefix, token_limits(row), row.expires_at, row.last_used_at, row.revoked_at
+        row.id,
+        row.user_id,
+        row.name,
+        row.prefix,
+        token_limits(row),
+        row.created_at,
+        row.expires_at,
+        row.last_used_at,
+        row.revoked_at,
     )

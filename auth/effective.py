@@ -6,6 +6,7 @@ long ago grant nothing: nobody knows whether the person is still in them.
 """
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -32,6 +33,9 @@ class GrantRules(msgspec.Struct, frozen=True, kw_only=True):
     def fresh(self, synced_at: datetime | None, *, now: datetime) -> bool:
         """Whether groups that were read then grant anything now."""
         return synced_at is not None and now - synced_at <= self.group_max_age
+
+
+NO_SETTINGS = GrantRules()
 
 
 class GroupGrant(msgspec.Struct, frozen=True):
@@ -120,3 +124,8 @@ def person_of(user: User) -> Person:
 
 def _stable_id(of: str) -> str:
     return f"grt_{hashlib.sha256(of.encode()).hexdigest()[:26]}"
+
+
+def is_computed(grant_id: str) -> bool:
+    """Whether the grant is written down nowhere. Ids of rows end with a ULID, in upper case."""
+    return re.fullmatch("grt_[0-9a-f]{26}", grant_id) is not None

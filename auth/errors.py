@@ -3,8 +3,10 @@
 AuthError
 ├── Unauthenticated       the credential proves nobody
 ├── IdentityUnavailable   the database is out of reach, so nobody can be recognised
-└── InvalidRequest        what was asked for can't be: a malformed person, grant or limit
-    └── NotFound          there is no such person, grant or token
+├── InvalidRequest        what was asked for can't be: a malformed person, grant or limit
+│   └── NotFound          there is no such person, grant, mapping or token
+└── Conflict              it can't be done as things stand
+    └── LastAdmin         it would leave nobody who could undo it
 """
 
 from enum import StrEnum
@@ -37,11 +39,29 @@ class IdentityUnavailable(AuthError):
 
 
 class InvalidRequest(AuthError):
-    """The text says what is wrong and what would be right."""
+    """The text says what is wrong and what would be right; `path`, of which field, if of one."""
+
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.problems = () if path is None else ((path, message),)
 
 
 class NotFound(InvalidRequest):
-    """There is no such person, grant or token."""
+    """There is no such person, grant, mapping or token."""
+
+
+class Conflict(AuthError):
+    """The text says what stands against it."""
+
+
+class LastAdmin(Conflict):
+    """Nobody would be left who is an admin and can sign in."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nobody would be left who is an admin and can sign in: make somebody else one first, "
+            "or name somebody in HUB_ADMINS"
+        )
 
 
 _SENTENCES = {

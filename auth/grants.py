@@ -1,6 +1,7 @@
-"""Pure arithmetic over grants: what an access token leaves of its owner's."""
+"""Pure arithmetic over grants: what they are worth, and what an access token leaves of its owner's."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator
 
 import msgspec
 
@@ -38,3 +39,34 @@ def _common(some: tuple[str, ...] | None, others: tuple[str, ...] | None) -> tup
     if some is None or others is None:
         return others if some is None else some
     return tuple(sorted({*some} & {*others}))
+
+
+def worth(grants: Iterable[Grant]) -> Hashable:
+    """What the grants allow in all: equal for any two sets of grants by which the same is allowed."""
+    known = list(grants)
+    over_the_hub = any(grant.role is Role.ADMIN and grant.scope == Scope() for grant in known)
+    return over_the_hub, *(
+        _places(grant.scope for grant in known if grant.role >= role) for role in (Role.VIEWER, Role.DEPLOYER)
+    )
+
+
+def _places(scopes: Iterable[Scope]) -> Hashable:
+    """All places of the scopes, each told once: the same for the same places."""
+    everywhere: set[str] = set()
+    """Namespaces of every instance."""
+    whole: set[str] = set()
+    """Instances with every namespace."""
+    parts: dict[str, set[str]] = defaultdict(set)
+    for scope in scopes:
+        match scope:
+            case Scope(None, None):
+                return "all"
+            case Scope(None, namespaces):
+                everywhere.update(namespaces or ())
+            case Scope(str(instance_id), None):
+                whole.add(instance_id)
+            case Scope(str(instance_id), namespaces):
+                parts[instance_id].update(namespaces or ())
+    rest = {name: parts[name] - everywhere for name in parts.keys() - whole}
+    named = frozenset((name, frozenset(namespaces)) for name, namespaces in rest.items() if namespaces)
+    return frozenset(everywhere), frozenset(whole), named

@@ -7,13 +7,13 @@ It raises nothing and knows neither HTTP nor GraphQL. A use case takes a `Permit
 it alone, so there is no other way in.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 import msgspec
 
 from auth.identity import Identity
-from auth.permissions import HUB_WIDE, LEAST_ROLE, Permission, Scope
+from auth.permissions import HUB_WIDE, LEAST_ROLE, Grant, Permission, Scope
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -84,6 +84,13 @@ def narrow(identity: Identity | None, permission: Permission) -> Permit:
     return Permit(identity, permission, scopes)
 
 
+def allowing(grants: Iterable[Grant], permission: Permission, place: Place) -> Iterator[Grant]:
+    """Those by which this is allowed there; without a namespace, in some namespace of the instance."""
+    for grant in grants:
+        if _holds(grant, permission) and _within(grant.scope, place) is not None:
+            yield grant
+
+
 def _sees(identity: Identity, place: Place) -> bool:
     seeing = Permission.VIEW_INSTANCES if place.namespace is None else Permission.VIEW_DEPLOYMENTS
     return bool(_scopes(identity, seeing, place))
@@ -97,9 +104,13 @@ def _scopes(identity: Identity, permission: Permission, place: Place) -> tuple[S
 
 def _held(identity: Identity, permission: Permission) -> Iterable[Scope]:
     for grant in identity.effective:
-        limited = grant.scope != Scope()
-        if grant.role >= LEAST_ROLE[permission] and not (limited and permission in HUB_WIDE):
+        if _holds(grant, permission):
             yield grant.scope
+
+
+def _holds(grant: Grant, permission: Permission) -> bool:
+    limited = grant.scope != Scope()
+    return grant.role >= LEAST_ROLE[permission] and not (limited and permission in HUB_WIDE)
 
 
 def _within(scope: Scope, place: Place) -> Scope | None:

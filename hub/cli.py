@@ -30,6 +30,7 @@ from auth.people import Person, parse_person
 from auth.permissions import Role, Scope
 from credentials.names import is_dns_label
 from hub.environment import forget_secrets
+from hub.rules import grant_rules
 from hub.settings import Settings, SettingsError, load_settings
 from models.database import open_database
 from models.errors import DatabaseError
@@ -167,7 +168,8 @@ def grant(
 @users.command()
 def revoke(grant_id: Annotated[str, typer.Argument(metavar="GRANT", help="grt_…, as listed.")]) -> None:
     """Take a grant back."""
-    _in_database(lambda _settings: revoke_role(grant_id))
+    now = datetime.now(UTC)
+    _in_database(lambda settings: revoke_role(grant_id, rules=grant_rules(settings), now=now))
     print(f"Revoked {grant_id}")
 
 

@@ -1,0 +1,14 @@
+"""What the settings say of grants."""
+
+from auth.effective import GrantRules
+from auth.identity import Provider
+from hub.settings import Settings
+
+
+def grant_rules(settings: Settings) -> GrantRules:
+    names = ("demo",) if settings.demo else settings.auth.providers
+    return GrantRules(
+        administrators=settings.auth.administrators,
+        group_max_age=settings.auth.group_max_age,
+        sign_in=frozenset(Provider(name.upper()) for name in names),
+    )
