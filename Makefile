@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check format bench soak envtest web schema lock clean
+.PHONY: help demo run test check format bench soak envtest web schema released lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -49,6 +49,9 @@ web: $(VENV)/run.stamp ## Build the pages out of web/, with the machine's Node o
 
 schema: $(VENV)/run.stamp ## Write schema.graphql anew
 	$(BIN)/python -m hub schema > schema.graphql
+
+released: ## At a release: from now on tests prove that schema.graphql breaks no client of it
+	cp schema.graphql tests/clients/schema/released.graphql
 
 lock: ## Write requirements*.txt anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt
