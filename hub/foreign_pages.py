@@ -36,7 +36,7 @@ class KnownHostAndOrigin:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
-        if scope["path"] not in PROBES and not self._knows_host(headers.getlist("host")):
+        if scope["path"] not in PROBES and not self._knows_host(scope["state"]["host"]):
             problem = Problem("FORBIDDEN", "The hub isn't known by this Host; see AUTH_CALLBACK_URL")
             return problem_response(scope, problem, status=421)
         if not self._knows_origin(scope, headers.getlist("origin")):
@@ -44,9 +44,9 @@ class KnownHostAndOrigin:
             return problem_response(scope, problem)
         return None
 
-    def _knows_host(self, given: list[str]) -> bool:
+    def _knows_host(self, given: str | None) -> bool:
         """By name alone: the port is whatever was forwarded to ours."""
-        match = _HOST.fullmatch(given[0].lower()) if len(given) == 1 else None
+        match = _HOST.fullmatch(given) if given else None
         return match is not None and match[1] in self._hosts
 
     def _knows_origin(self, scope: Scope, given: list[str]) -> bool:

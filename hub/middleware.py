@@ -11,6 +11,7 @@ from ulid import ULID
 
 from auth.authenticator import Authenticator
 from hub.authentication import Authentication
+from hub.client_address import ClientAddress
 from hub.cookies import SessionCookie
 from hub.foreign_pages import KnownHostAndOrigin, NoForms
 from hub.paths import is_api, is_graphql
@@ -25,6 +26,7 @@ def middleware(*, http: HttpSettings, authenticator: Authenticator, database: Da
     """For Starlette, outermost first."""
     return [
         Middleware(RequestIds),
+        Middleware(ClientAddress, http=http),
         Middleware(KnownHostAndOrigin, http=http),
         # Before all that may answer 401 or 403, which an allowed page is to be able to read.
         Middleware(Cors, origins=http.allowed_origins),

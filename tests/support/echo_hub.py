@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import httpx2
@@ -22,6 +23,7 @@ from auth.authenticator import Authenticator
 from auth.effective import GrantRules
 from auth.grants import TokenLimits
 from auth.identity import Provider
+from auth.issuing import Sessions
 from auth.keys import KeyRing, signing_key
 from auth.people import Person
 from auth.sessions import SessionTokens
@@ -86,6 +88,8 @@ def found(state: Any) -> dict[str, Any]:
         "credential": state.credential,
         "error": type(state.auth_error).__name__ if state.auth_error else None,
         "requestId": state.request_id,
+        "clientAddress": state.client_address,
+        "baseUrl": state.base_url,
     }
 
 
@@ -106,10 +110,17 @@ async def a_hub(
     host: str = "127.0.0.1",
     public_url: str | None = None,
     allowed_origins: tuple[str, ...] = (),
+    trusted_proxies: tuple[str, ...] = (),
     demo: bool = True,
     fresh_for: float = 1.0,
 ) -> AsyncIterator[Hub]:
-    http = HttpSettings(host=host, port=0, public_url=public_url, allowed_origins=allowed_origins)
+    http = HttpSettings(
+        host=host,
+        port=0,
+        public_url=public_url,
+        allowed_origins=allowed_origins,
+        trusted_proxies=tuple(map(ip_network, trusted_proxies)),
+    )
     authenticator = Authenticator(sessions=SESSIONS, rules=GrantRules(), fresh_for=fresh_for)
     methods = ["GET", "POST", "DELETE"]
     app = Starlette(
@@ -128,9 +139,10 @@ async def a_hub(
         yield Hub(client, int(url.rpartition(":")[2]), *people)
 
 
-def a_session(user_id: str, *, minutes_ago: int = 0) -> str:
+async def a_session(user_id: str, *, minutes_ago: int = 0) -> str:
+    """The access token of a session that was begun then."""
     at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
-    return SESSIONS.sign(user_id=user_id, session_id="ses_1", now=at)
+    return (await Sessions(tokens=SESSIONS).begin(user_id, now=at)).access_token
 
 
 async def a_token(user_id: str, *, revoked: bool = False) -> str:

@@ -15,7 +15,9 @@ from tests.support.waiting import until
 async def served(app: ASGIApp) -> AsyncIterator[str]:
     """Yields the base URL, without a slash at its end."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            app, log_config=None, lifespan="off", timeout_graceful_shutdown=2, proxy_headers=False
+        )
         server = uvicorn.Server(config)
 
         async def started() -> bool:
