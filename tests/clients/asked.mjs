@@ -44,8 +44,12 @@ export async function tracedFetch(address, request) {
   const { searchParams } = new URL(address);
   const asked = request.body ? JSON.parse(request.body) : Object.fromEntries(searchParams);
   const { accept } = Object.fromEntries(new Headers(request.headers));
-  const contentType = response.headers.get("content-type");
-  if (traced) print({ fetched: { method: request.method ?? "GET", query: Boolean(asked.query), accept, contentType } });
+  if (traced) {
+    const { method = "GET" } = request;
+    const { status, headers } = response;
+    const contentType = headers.get("content-type");
+    print({ fetched: { method, query: Boolean(asked.query), accept, status, contentType } });
+  }
   return response;
 }
 

@@ -27,8 +27,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-def question(port: int, *tokens: str, transport: str = WEBSOCKET) -> Question:
-    return Question(port=port, transport=transport, query=EVENTS, credential=Credential(tokens=tokens))
+def question(port: int, *tokens: str, transport: str = WEBSOCKET, traced: bool = False) -> Question:
+    credential = Credential(tokens=tokens)
+    return Question(port=port, transport=transport, query=EVENTS, credential=credential, traced=traced)
 
 
 async def until_synced(next_line: NextLine) -> list[str]:
@@ -63,6 +64,14 @@ async def test_an_expired_session_token_asks_for_a_fresh_one(
     asked = question(world.hub.port, expired, world.admin)
     async with asking("graphql-ws", asked, node=node_clients) as next_line:
         assert await next_line() == {"closed": 4403}
+        assert (await next_line())["next"]["data"]["deploymentEvents"]["type"] == "SYNCED"
+
+
+async def test_over_sse_a_refused_credential_is_shown_anew(world: World, node_clients: str) -> None:
+    asked = question(world.hub.port, "kah_bad", world.admin, transport=SSE, traced=True)
+    async with asking("graphql-sse", asked, node=node_clients) as next_line:
+        statuses = [(await next_line())["fetched"]["status"] for _ in range(2)]
+        assert statuses == [401, 200]
         assert (await next_line())["next"]["data"]["deploymentEvents"]["type"] == "SYNCED"
 
 
