@@ -2,7 +2,8 @@
 
 Both servers have uvicorn as the hub sets it up and share a core; the subscribers have the other. Hub and raw
 take turns within a pair, so that whatever else the machine does hits both; judged is the median of the pairs.
-Where there is Node.js, npm's graphql-ws takes its turn too, with the same event and the same subscribers.
+Where there is Node.js, npm's graphql-ws takes its turn too, with the same event and the same subscribers. The
+hub's event streams are compared with the same raw WebSockets.
 """
 
 import json
@@ -24,6 +25,8 @@ SUBSCRIBERS, WARM_UP = 1_000, 20
 PAIRS, EVENTS, EVENTS_DISTINCT = 7, 20, 5
 MAX_P99 = 1.0
 """p99 ÷ raw of a shared question. Issue 3 asks for 2, the design (docs/fanout.md) for this."""
+MAX_P99_STREAMS = 1.5
+"""The same for event streams, against WebSockets (issue 4)."""
 MAX_CPU, MAX_P99_DISTINCT, MAX_P99_STALLED, MAX_IDLE = 0.8, 2.0, 1.2, 32.0
 STALLED_OPERATIONS, FILLING = 100, 15
 """Operations of the stalled reader, and how many events fill the buffers between it and the hub."""
@@ -75,7 +78,12 @@ def run() -> list[Figure]:
             running_hub(folder / "hub", cluster) as hub,
             Child("benchmarks.raw_process", core=MEASURED, cwd=folder) as raw,
         ):
-            return [*_one_question(folder, hub, raw), *_nothing_shared(hub, raw), *_stalled_reader(hub)]
+            return [
+                *_one_question(folder, hub, raw),
+                *_event_streams(hub, raw),
+                *_nothing_shared(hub, raw),
+                *_stalled_reader(hub),
+            ]
 
 
 def _one_question(folder: Path, hub: Child, raw: Child) -> Iterator[Figure]:
@@ -94,6 +102,15 @@ def _one_question(folder: Path, hub: Child, raw: Child) -> Iterator[Figure]:
     yield Figure(what="an idle raw socket", value=raw_idle, unit="KiB")
     if peer:
         yield from _compared("npm graphql-ws", [(theirs, raw) for _, raw, theirs in turns])
+
+
+def _event_streams(hub: Child, raw: Child) -> Iterator[Figure]:
+    with Subscribers() as streams, Subscribers() as sockets:
+        idle = _idle(hub, lambda count: streams.stream(hub.hello, count, operation=_shared))
+        sockets.connect(raw.hello["port"], "/raw", SUBSCRIBERS)
+        turns = _turns(Side(hub, streams, EVENTS), Side(raw, sockets, EVENTS))
+    yield from _compared("event streams", [(ours, raw) for ours, raw in turns], max_p99=MAX_P99_STREAMS)
+    yield Figure(what="an idle event stream", value=idle, unit="KiB")
 
 
 def _nothing_shared(hub: Child, raw: Child) -> Iterator[Figure]:

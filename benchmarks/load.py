@@ -127,11 +127,11 @@ def fetch(port: int, request: bytes) -> bytes:
         return file.read(_whole(memoryview(head)) - len(head))
 
 
-def post(path: str, body: Mapping[str, Any], *, token: str) -> bytes:
+def post(path: str, body: Mapping[str, Any], *, token: str, accept: str = "application/json") -> bytes:
     """A request as a browser's `fetch` sends it, but that it asks for no compression."""
     content = json.dumps(body).encode()
     return (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
-        "Accept: application/json\r\nContent-Type: application/json\r\nUser-Agent: benchmark\r\n"
+        f"Accept: {accept}\r\nContent-Type: application/json\r\nUser-Agent: benchmark\r\n"
         f"Content-Length: {len(content)}\r\n\r\n"
     ).encode() + content

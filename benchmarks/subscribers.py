@@ -1,4 +1,4 @@
-"""WebSocket subscribers, thousands in one process, read by a loop that does little else.
+"""Subscribers, thousands in one process, read by a loop that does little else.
 
 It must never be what limits a figure: raw sockets, one selector, no library that parses frames. A message's
 moment of origin is read out of its text, and its arrival is when its last byte was read.
@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
+
+from benchmarks.load import post
 
 STAMP = re.compile(rb'"message":"(\d+)"\}{5}')
 """When an event came about, at the end of its message: QUERY asks for it last."""
@@ -27,8 +29,10 @@ QUERY = "subscription%s($filter: DeploymentFilter) { deploymentEvents(filter: $f
 PING = b"\x89\x04"
 """The header of uvicorn's pings, which no JSON contains."""
 
-_BEFORE, _AFTER = b'"message":"', b"}" * 5
-"""What is around a message's stamp, and at its end."""
+_BEFORE = b'"message":"'
+"""What is before a message's stamp."""
+_FRAME_END, _EVENT_END = b"}" * 5, b"}" * 4 + b"\n\n"
+"""What a message ends with, over WebSocket and in an event stream."""
 
 _AT_ONCE = 100
 """Connections that are made together: a fresh one has 5 s for its first message."""
@@ -39,6 +43,7 @@ class Subscribers:
         self._selector = selectors.DefaultSelector()
         self._buffer = memoryview(bytearray(262_144))
         self._sockets: list[socket.socket] = []
+        self._end = _FRAME_END
         self._rest: dict[socket.socket, bytes] = {}
         """What was read of messages that aren't complete."""
 
@@ -56,13 +61,10 @@ class Subscribers:
         return len(self._sockets)
 
     def connect(self, port: int, path: str, count: int) -> list[socket.socket]:
-        """Open so many connections."""
-        opened = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+        """Open so many WebSockets."""
+        opened = self._open(port, count)
         for each in opened:
             each.sendall(_handshake(port, path))
-            self._selector.register(each, selectors.EVENT_READ)
-            self._rest[each] = b""
-        self._sockets += opened
         self._hear(opened, b"\r\n\r\n")
         return opened
 
@@ -91,13 +93,30 @@ class Subscribers:
             everybody += opened
         return everybody
 
+    def stream(
+        self, hub: dict[str, Any], count: int, *, operation: Callable[[int], dict[str, Any]]
+    ) -> list[socket.socket]:
+        """So many subscribers of the hub that said this hello, each with an event stream, all synced."""
+        self._end = _EVENT_END
+        everybody = []
+        for begin in range(0, count, _AT_ONCE):
+            numbers = range(begin, min(begin + _AT_ONCE, count))
+            opened = self._open(hub["port"], len(numbers))
+            for each, number in zip(opened, numbers, strict=True):
+                each.sendall(
+                    post("/graphql", operation(number), token=hub["token"], accept="text/event-stream")
+                )
+            self._hear(opened, b'"SYNCED"')
+            everybody += opened
+        return everybody
+
     def collect(self, expected: int, *, within: float = 10.0) -> list[float]:
         """Milliseconds from each message's origin to its arrival; fewer than expected if time runs out."""
         lags: list[float] = []
         deadline = time.monotonic() + within
         while len(lags) < expected and (left := deadline - time.monotonic()) > 0:
             for each, data, now in self._read(left):
-                complete, _, self._rest[each] = data.rpartition(_AFTER)
+                complete, _, self._rest[each] = data.rpartition(self._end)
                 stamped = complete.split(_BEFORE)[1:]  # a fifth of the time that STAMP takes
                 lags += [(now - int(text[: text.index(b'"')])) / 1e6 for text in stamped]
         return lags
@@ -111,6 +130,14 @@ class Subscribers:
                 if STAMP.search(data):
                     texts[each], self._rest[each] = data[data.index(b"{") :], b""
         return next(iter(texts.values())).decode()
+
+    def _open(self, port: int, count: int) -> list[socket.socket]:
+        opened = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+        for each in opened:
+            self._selector.register(each, selectors.EVENT_READ)
+            self._rest[each] = b""
+        self._sockets += opened
+        return opened
 
     def _hear(self, sockets: Iterable[socket.socket], marker: bytes) -> None:
         waiting, deadline = set(sockets), time.monotonic() + 60
