@@ -186,6 +186,15 @@ async def create_token(
     return _token_info(row), minted
 
 
+async def issue_token(
+    user_id: str, *, name: str, limits: TokenLimits, expires_at: datetime | None, now: datetime
+) -> tuple[TokenInfo, Minted]:
+    """As `create_token`, with a limit to registered instances alone."""
+    async with in_transaction():
+        await check_registered(limits.instance_ids or (), path="instanceIds")
+        return await create_token(user_id, name=name, limits=limits, expires_at=expires_at, now=now)
+
+
 async def list_tokens(user_ids: Collection[str]) -> dict[str, list[TokenInfo]]:
     """These people's tokens that weren't revoked, the newest first."""
     found = defaultdict(list)

@@ -91,6 +91,11 @@ def allowing(grants: Iterable[Grant], permission: Permission, place: Place) -> I
             yield grant
 
 
+def concerns(identity: Identity, user_id: str) -> bool:
+    """Whether a person's sessions and tokens are the asker's business: their own, or with MANAGE_USERS."""
+    return identity.user_id == user_id or bool(narrow(identity, Permission.MANAGE_USERS).scopes)
+
+
 def _sees(identity: Identity, place: Place) -> bool:
     seeing = Permission.VIEW_INSTANCES if place.namespace is None else Permission.VIEW_DEPLOYMENTS
     return bool(_scopes(identity, seeing, place))

@@ -3,6 +3,7 @@
     UseCaseError
     ├── BadInput      what was asked can't be; every problem with its path
     ├── NotFound      there is no such thing, or the person may not know of it
+    ├── NeedsSession  an access token may not do it, whatever rights it has
     └── SlowConsumer  a stream's reader is too far behind to be caught up
 
 Errors of `cluster`, `auth` and `models` pass through; `schema.errors` has the one table of codes.
@@ -23,6 +24,10 @@ class BadInput(UseCaseError):
 
 class NotFound(UseCaseError):
     """Nothing there, as far as the person may know."""
+
+
+class NeedsSession(UseCaseError):
+    """Only somebody who has signed in may do it. The text says what."""
 
 
 class SlowConsumer(UseCaseError):

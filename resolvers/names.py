@@ -1,5 +1,7 @@
 """Names are judged before policy: an unchecked `../../team-b/…` would walk into another namespace's path."""
 
+from collections.abc import Iterable, Iterator
+
 from credentials.names import is_dns_label, is_dns_subdomain
 from resolvers.errors import BadInput
 
@@ -24,3 +26,16 @@ def check_place(
         problems.append(("name", SUBDOMAIN))
     if problems:
         raise BadInput(*problems)
+
+
+def check_names(*names: tuple[str, str | None]) -> None:
+    """Raise `BadInput` unless each (path, name) that is given can name an instance or a namespace."""
+    problems = [(path, LABEL) for path, name in names if name is not None and not is_dns_label(name)]
+    if problems:
+        raise BadInput(*problems)
+
+
+def each_of(path: str, names: Iterable[str] | None) -> Iterator[tuple[str, str]]:
+    """A list's names with their paths."""
+    for index, name in enumerate(names or ()):
+        yield f"{path}.{index}", name

@@ -1,11 +1,15 @@
 """What the use cases work with, put together once by the assembly and passed to each."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from auth.effective import GrantRules
 from cluster.feed import Fleet
+from models.rates import Limit
 from resolvers.instances import Registry
 from resolvers.scans import Scans
+
+NEW_TOKENS = Limit("token creation", 30, timedelta(hours=1))
 
 
 @dataclass(frozen=True)
@@ -17,3 +21,5 @@ class Services:
     """As `scans`, of what is small: up to 1,000 deployments, found without a scan."""
     rules: GrantRules
     """What the settings say of grants."""
+    new_tokens: Limit = NEW_TOKENS
+    """How often somebody may make an access token."""
