@@ -35,6 +35,8 @@ from hub.settings import Settings, SettingsError, load_settings
 from models.database import open_database
 from models.errors import DatabaseError
 from models.migrate import migrate as migrate_database
+from models.rekeying import Rekeyed
+from models.rekeying import rekey as seal_anew
 from models.tables import Instance
 
 T = TypeVar("T")
@@ -124,6 +126,23 @@ def migrate() -> None:
     with _explained():
         applied = asyncio.run(migrate_database(load_settings().database.url))
     print("\n".join(f"Applied {name}" for name in applied) or "Nothing to do")
+
+
+@app.command()
+def rekey() -> None:
+    """Seal what is stored sealed anew, with the present ENCRYPTION_KEY; beside a running hub too."""
+
+    async def run(settings: Settings) -> Rekeyed:
+        async with open_database(settings.database.url) as database:
+            with database.entered():
+                return await seal_anew(settings.auth.sealer())
+
+    with _explained():
+        done = asyncio.run(run(load_settings()))
+    print(f"Sealed anew: {done.anew}; sealed with the present key before: {done.current}")
+    if done.broken:
+        print("Couldn't be opened:", *done.broken, sep="\n", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @app.command()

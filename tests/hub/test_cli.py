@@ -5,15 +5,19 @@ import re
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from auth.keys import sealing_key
 from auth.tokens import digest_of
 from hub.cli import app
+from models.sealing import Sealer
 
 ROOT = Path(__file__).parents[2]
+SECRET = "a session secret of these tests, long enough"
 
 
 class Shell:
@@ -157,3 +161,32 @@ def test_settings_are_judged_first(shell: Shell) -> None:
 def test_the_schema_is_printed(shell: Shell) -> None:
     assert "type Query {" in shell.says("schema")
     assert list(shell.folder.iterdir()) == []
+
+
+def test_rekey_seals_anew_and_names_what_it_cannot_open(shell: Shell) -> None:
+    shell.says("migrate")
+    first, second = "the first key, of these tests alone", "the second key, of these tests alone"
+    sealed = {
+        "prod-east": Sealer(sealing_key(first)).seal("kubeconfig", row_id="prod-east"),
+        "prod-west": Sealer(sealing_key(SECRET)).seal("kubeconfig", row_id="prod-west"),
+        "edge": Sealer(sealing_key("lost")).seal("kubeconfig", row_id="edge"),
+    }
+    path = shell.folder / "data" / "kubefoundry.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        for name, kubeconfig in sealed.items():
+            database.execute(
+                "INSERT INTO instances (id, display_name, created_at, updated_at, kubeconfig) "
+                "VALUES (?, '', '2026-01-01', '2026-01-01', ?)",
+                (name, kubeconfig),
+            )
+    keys = {"SESSION_SECRET": SECRET, "ENCRYPTION_KEY": second, "ENCRYPTION_KEY_PREVIOUS": first}
+    done = shell.hub("rekey", expect=1, **keys)
+    assert done.stdout == "Sealed anew: 2; sealed with the present key before: 0\n"
+    assert done.stderr.startswith("Couldn't be opened:\nedge: it was sealed with a key that isn't set")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM instances WHERE id = 'edge'")
+        rows = dict(database.execute("SELECT id, kubeconfig FROM instances"))
+    assert {Sealer(sealing_key(second)).open(rows[name], row_id=name) for name in rows} == {"kubeconfig"}
+    assert shell.says("rekey", SESSION_SECRET=SECRET, ENCRYPTION_KEY=second) == (
+        "Sealed anew: 0; sealed with the present key before: 2"
+    )

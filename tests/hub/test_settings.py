@@ -1,14 +1,17 @@
 """Settings by what somebody sets in the environment, and what they are told."""
 
+import os
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from auth.identity import Provider
+from auth.keys import sealing_key
 from auth.people import Person
 from auth.providers.config import EntraConfig, GithubConfig, OidcConfig, SignInConfig
-from hub.environment import DEFAULT_SECRET
+from hub.environment import DEFAULT_SECRET, FROM_FILES, forget_secrets
 from hub.settings import SettingsError, load_settings
 from models.url import SqliteUrl
 
@@ -167,12 +170,88 @@ def test_one_message_names_every_mistake(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("HUB_MODE", "perhaps"),
         ("LOG_FORMAT", "xml"),
         ("SESSION_SECRET_PREVIOUS", DEFAULT_SECRET),
+        ("DATABASE_LISTEN_URL", "sqlite://hub.db"),
+        ("DATABASE_LISTEN_URL", "postgres://hub@db/hub"),  # beside an SQLite DATABASE_URL
+        ("ENCRYPTION_KEY", DEFAULT_SECRET),
+        ("ENCRYPTION_KEY_PREVIOUS", SECRET),  # without a present one
+        ("SESSION_MAX_AGE", "30 days"),
+        ("SESSION_MAX_AGE", "0d"),
+        ("GROUP_MAX_AGE", "24"),
+        ("AUDIT_RETENTION", "-1d"),
+        ("RATE_LIMIT_SIGN_IN", "0"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "ingress.example.com"),
     ],
 )
 def test_one_mistake_alone(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     given(monkeypatch, **{name: value})
     (problem,) = problems()
     assert problem.startswith(name)
+
+
+def test_times_rates_proxies_and_where_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = load_settings()
+    assert (usual.auth.session_max_age, usual.auth.group_max_age) == (timedelta(days=30), timedelta(days=1))
+    assert usual.audit.retention == timedelta(days=90)
+    assert usual.http.trusted_proxies == ()
+    rates = usual.rates
+    assert (rates.sign_in.times, rates.sign_in.per) == (10, timedelta(minutes=1))
+    assert (rates.refresh.times, rates.refresh.per) == (10, timedelta(minutes=1))
+    assert (rates.tokens.times, rates.tokens.per) == (30, timedelta(hours=1))
+    given(
+        monkeypatch,
+        DATABASE_URL="postgres://hub@pooler:6432/hub",
+        DATABASE_LISTEN_URL="postgres://hub@db/hub",
+        SESSION_MAX_AGE="12h",
+        GROUP_MAX_AGE="90s",
+        AUDIT_RETENTION="52w",
+        RATE_LIMIT_SIGN_IN="5",
+        RATE_LIMIT_REFRESH="6",
+        RATE_LIMIT_TOKENS="7",
+        TRUSTED_PROXIES="10.0.0.0/8, 192.0.2.7, fd00::/8",
+    )
+    settings = load_settings()
+    assert str(settings.database.listen_url) == "the PostgreSQL database db/hub"
+    assert (settings.auth.session_max_age, settings.auth.group_max_age) == (
+        timedelta(hours=12),
+        timedelta(seconds=90),
+    )
+    assert settings.audit.retention == timedelta(weeks=52)
+    rates = settings.rates
+    assert (rates.sign_in.times, rates.refresh.times, rates.tokens.times) == (5, 6, 7)
+    assert list(map(str, settings.http.trusted_proxies)) == ["10.0.0.0/8", "192.0.2.7/32", "fd00::/8"]
+
+
+def test_what_was_sealed_opens_while_keys_are_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Sealed without an ENCRYPTION_KEY, then with the first one; opened after both secrets were changed."""
+    first, second, other = "the first key" * 3, "the second key" * 3, "another session secret" * 2
+    given(monkeypatch, SESSION_SECRET=SECRET)
+    by_session_secret = load_settings().auth.sealer().seal("text", row_id="ses_1")
+    given(monkeypatch, ENCRYPTION_KEY=first)
+    by_first = load_settings().auth.sealer().seal("text", row_id="ses_1")
+    given(monkeypatch, ENCRYPTION_KEY_PREVIOUS=first, SESSION_SECRET_PREVIOUS=SECRET, SESSION_SECRET=other)
+    (tmp_path / "key").write_text(second)
+    monkeypatch.delenv("ENCRYPTION_KEY")
+    given(monkeypatch, ENCRYPTION_KEY_FILE=str(tmp_path / "key"))
+    sealer = load_settings().auth.sealer()
+    for sealed in (by_session_secret, by_first):
+        assert sealer.open(sealed, row_id="ses_1") == "text"
+        assert not sealer.is_current(sealed)
+    assert sealer.current == sealing_key(second)
+    forget_secrets()
+    assert {"SESSION_SECRET", "ENCRYPTION_KEY_PREVIOUS"}.isdisjoint(os.environ)
+
+
+def test_a_short_encryption_key_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, ENCRYPTION_KEY="short")
+    (warning,) = load_settings().warnings
+    assert warning.startswith("ENCRYPTION_KEY has fewer than 32 characters")
+
+
+def test_every_secret_may_come_from_a_file() -> None:
+    assert {"azure_client_secret", "encryption_key_previous", "database_listen_url"} <= set(FROM_FILES)
 
 
 ENTRA = {
