@@ -1,5 +1,7 @@
 """Why a person's groups couldn't be read, in words for the person and for administrators."""
 
+from datetime import timedelta
+
 from auth.providers.errors import (
     Expired,
     Misconfigured,
@@ -39,3 +41,8 @@ def groups_notice(groups: Groups) -> str | None:
         f"{len(groups.hidden)} of your organisations hide their groups until you authorise this application "
         "for their single sign-on. Sign in again and authorise it there."
     )
+
+
+def aged_groups(max_age: timedelta) -> str:
+    hours = max_age.total_seconds() / 3600
+    return f"Your groups were read more than {hours:g} hours ago, so they grant nothing now. Sign in again."

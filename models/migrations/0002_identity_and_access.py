@@ -96,6 +96,7 @@ class Migration(migrations.Migration):
                 ),
                 ("group_id", fields.CharField(max_length=256)),
                 ("name", fields.CharField(null=True, max_length=256)),
+                ("read_at", fields.DatetimeField(auto_now_add=True)),
             ],
             options={
                 "table": "memberships",
