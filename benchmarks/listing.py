@@ -2,10 +2,12 @@
 
 The same document over HTTP/1.1 to each of `benchmarks.servers`, which share a core; the client has the other.
 They take turns within a round, so that whatever else the machine does hits all; judged is the median of the
-rounds' ratios. What else runs on the core changes the CPU that an answer takes less than the rate of answers.
+rounds' ratios. Where much else runs, a server that needs little CPU spends its time waiting for its turn, and
+the ratios "for the same CPU" say more.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -72,8 +74,11 @@ def _compared(name: str, rounds: Sequence[Round], *, judged: bool) -> Iterator[F
     for which, limit in ((MERCURIUS, MIN_MERCURIUS), (YOGA, None), (STATIC, MIN_STATIC)):
         pairs = [(each[HUB], each[which]) for each in rounds]
         yield from _ratios(f"{name}: hub ÷ {which}", pairs, limit=limit if judged else None)
-    busiest = max((answered.busy, which) for each in rounds for which, answered in each.items())
-    yield Figure(what=f"{name}: the client's core, busiest ({busiest[1]})", value=busiest[0] * 100, unit="%")
+    every = [(which, answered) for each in rounds for which, answered in each.items()]
+    idlest, served = min(((which, each.served) for which, each in every), key=itemgetter(1))
+    yield Figure(what=f"{name}: core that a server had, least ({idlest})", value=served * 100, unit="%")
+    busiest, busy = max(((which, each.busy) for which, each in every), key=itemgetter(1))
+    yield Figure(what=f"{name}: core that the client used, most ({busiest})", value=busy * 100, unit="%")
 
 
 def _told(what: str, answered: Sequence[Answered]) -> Iterator[Figure]:

@@ -34,8 +34,10 @@ class Answered:
     """Milliseconds from the request until the last byte of its answer."""
     cpu: float
     """Microseconds of the server's CPU per answer: what other processes hardly change."""
+    served: float
+    """The share of the time in which the server used a core; far below 1, others had it."""
     busy: float
-    """The share of the time in which this client used its core; near 1, it is what was measured."""
+    """The same of this client; near 1, it is what was measured."""
 
 
 class _Connection:
@@ -88,6 +90,7 @@ def measure(port: int, requests: Sequence[bytes], *, pid: int, seconds: float) -
         p50=percentile(times, 50),
         p99=percentile(times, 99),
         cpu=used / len(times) * 1e6,
+        served=used / wall,
         busy=busy / wall,
     )
 
