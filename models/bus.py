@@ -7,9 +7,10 @@
 A change is told once the outermost transaction is committed, and never if that, or the savepoint around the
 publishing, is rolled back. It says only where to look again, so it may be told more often than it happened.
 
-On SQLite, which serves one process, that is a call right after the commit. On PostgreSQL it is NOTIFY, which
-reaches the LISTEN of every replica, the publisher's own included. While a LISTEN is lost, changes pass by;
-once it is back, subscribers are told `EVERYTHING`. Whoever can't wait for that looks again on a timer too.
+The process that makes a change is told right after the commit, before whoever asked for it has an answer. On
+PostgreSQL a NOTIFY in the same transaction reaches the LISTEN of every other replica. While that is lost,
+others' changes pass by, and once it is back, subscribers are told `EVERYTHING`. Whoever can't wait for that
+looks again on a timer too. SQLite serves one process; what commands change beside it is for the timer.
 """
 
 import asyncio
@@ -21,13 +22,14 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import Literal
+from uuid import uuid4
 
 import asyncpg
 import msgspec
 from anyio import CancelScope
 
 from models.connection import current_client
-from models.engines import sqlite
+from models.engines import commits
 from models.engines.asyncpg import AWAY, connect
 from models.url import DatabaseUrl, PostgresUrl
 
@@ -57,8 +59,8 @@ Subscriber = Callable[[Change], None]
 """Called in the event loop's thread, between two awaits: to be quick, and to raise nothing."""
 
 CHANNEL = "hub_changes"
-PAYLOAD = 7_999
-"""Bytes that a NOTIFY may carry."""
+LONGEST = 7_900
+"""Bytes of a change. A NOTIFY carries 7,999 with all that is around it."""
 RETRY = (0.1, 5.0)
 """Seconds before the first attempt to listen again, and at most."""
 PING_EVERY = 10.0
@@ -73,6 +75,14 @@ async def publish(kind: Kind, id: str = "") -> None:  # noqa: A002 - as rows nam
     Call it inside the transaction that makes the change; outside of one it is told at once.
     """
     await _entered.get().publish(Change(kind, id))
+
+
+class _Notice(msgspec.Struct, frozen=True, array_like=True):
+    """What a NOTIFY carries."""
+
+    origin: str
+    """Which bus published it."""
+    change: Change
 
 
 class Bus(ABC):
@@ -107,6 +117,12 @@ class Bus(ABC):
     async def keep_listening(self) -> None:
         """Endless where changes come from other processes: to be run as a task."""
 
+    def _deliver_on_commit(self, change: Change) -> None:
+        client = current_client()
+        if not isinstance(client, commits.Client):
+            raise TypeError(f"{client} is no connection of models.engines")
+        client.on_commit(partial(self._deliver, change))
+
     def _deliver(self, change: Change) -> None:
         for subscriber in list(self._subscribers.values()):
             try:
@@ -123,10 +139,8 @@ class InProcessBus(Bus):
     """SQLite's."""
 
     async def publish(self, change: Change) -> None:
-        _payload(change)
-        client = current_client()
-        assert isinstance(client, sqlite.Client)  # noqa: S101 - for mypy
-        client.on_commit(partial(self._deliver, change))
+        _check(change)
+        self._deliver_on_commit(change)
 
     async def keep_listening(self) -> None:
         """Nobody else changes anything that this process could be told of."""
@@ -138,9 +152,13 @@ class PostgresBus(Bus):
     def __init__(self, url: PostgresUrl) -> None:
         super().__init__()
         self._url = url
+        self._origin = uuid4().hex
 
     async def publish(self, change: Change) -> None:
-        await current_client().execute_query("SELECT pg_notify($1, $2)", [CHANNEL, _payload(change)])
+        _check(change)
+        notice = msgspec.json.encode(_Notice(self._origin, change)).decode()
+        await current_client().execute_query("SELECT pg_notify($1, $2)", [CHANNEL, notice])
+        self._deliver_on_commit(change)
 
     async def keep_listening(self) -> None:
         first, longest = RETRY
@@ -174,11 +192,13 @@ class PostgresBus(Bus):
 
     def _hear(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         try:
-            change = msgspec.json.decode(str(payload), type=Change)
+            notice = msgspec.json.decode(str(payload), type=_Notice)
         except msgspec.DecodeError:  # of a later release, or by hand
             log.info("a change that this release doesn't know was heard: everything is looked at again")
-            change = EVERYTHING
-        self._deliver(change)
+            self._deliver(EVERYTHING)
+            return
+        if notice.origin != self._origin:  # else it was told at the commit
+            self._deliver(notice.change)
 
 
 def make_bus(url: DatabaseUrl, *, listen_url: PostgresUrl | None) -> Bus:
@@ -186,14 +206,10 @@ def make_bus(url: DatabaseUrl, *, listen_url: PostgresUrl | None) -> Bus:
     return PostgresBus(listen_url or url) if isinstance(url, PostgresUrl) else InProcessBus()
 
 
-def _payload(change: Change) -> str:
-    """Raises ValueError for more than a NOTIFY may carry, on every database."""
-    payload = msgspec.json.encode(change)
-    if len(payload) > PAYLOAD:
-        raise ValueError(
-            f"a change's id has at most {PAYLOAD} bytes: publish where to look, not what is there"
-        )
-    return payload.decode()
+def _check(change: Change) -> None:
+    """On every database the same."""
+    if len(msgspec.json.encode(change)) > LONGEST:
+        raise ValueError(f"a change has at most {LONGEST} bytes: publish where to look, not what is there")
 
 
 async def _close(connection: asyncpg.Connection) -> None:

@@ -10,7 +10,6 @@ import asyncpg
 from anyio import CancelScope
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import (
-    NestedTransactionContext,
     TransactionalDBClient,
     TransactionContext,
     TransactionContextPooled,
@@ -18,6 +17,7 @@ from tortoise.backends.base.client import (
 from tortoise.connection import get_connections
 from tortoise.exceptions import DBConnectionError
 
+from models.engines import commits
 from models.errors import DatabaseUnavailable
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ async def connect(*arguments: Any, **options: Any) -> asyncpg.Connection:
         raise
 
 
-class Client(AsyncpgDBClient):
+class Client(commits.Client, AsyncpgDBClient):
     def __init__(self, dsn: str, **options: Any) -> None:
         super().__init__(**options)
         self._dsn = dsn  # not among the options, which Tortoise logs
@@ -91,9 +91,9 @@ class Client(AsyncpgDBClient):
         return _Transaction(_TransactionalClient(self), self._pool_init_lock)
 
 
-class _TransactionalClient(TransactionWrapper, Client):
+class _TransactionalClient(commits.TransactionalClient, TransactionWrapper, Client):
     def _in_transaction(self) -> TransactionContext:
-        return _Savepoint(_TransactionalClient(self))
+        return _Savepoint(_TransactionalClient(self), self.callbacks)
 
 
 class _Transaction(TransactionContextPooled):
@@ -121,6 +121,8 @@ class _Transaction(TransactionContextPooled):
                 raise
         finally:
             get_connections().reset(self.token)
+            if exc is None:  # a COMMIT without an answer may have been done
+                self.client.committed()  # type: ignore[attr-defined]
 
     async def _end(self, exc: BaseException | None) -> None:
         with _translated():
@@ -130,7 +132,7 @@ class _Transaction(TransactionContextPooled):
                 await self._pool.release(self.client._connection)
 
 
-class _Savepoint(NestedTransactionContext):
+class _Savepoint(commits.Savepoint):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:

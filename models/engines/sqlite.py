@@ -5,22 +5,18 @@ meanwhile. So a rollback that was only asked for still runs before whatever come
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 import aiosqlite
 from anyio import CancelScope
-from tortoise.backends.base.client import (
-    ConnectionWrapper,
-    NestedTransactionContext,
-    TransactionalDBClient,
-    TransactionContext,
-)
+from tortoise.backends.base.client import ConnectionWrapper, TransactionalDBClient, TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionContext, SqliteTransactionWrapper
 from tortoise.connection import get_connections
 
+from models.engines import commits
 from models.errors import DatabaseUnavailable
 
 AWAY = {
@@ -50,7 +46,7 @@ class _Connection(ConnectionWrapper[aiosqlite.Connection]):
                 raise exc
 
 
-class Client(SqliteClient):
+class Client(commits.Client, SqliteClient):
     async def create_connection(self, with_db: bool) -> None:
         with _translated():
             await super().create_connection(with_db)
@@ -61,48 +57,15 @@ class Client(SqliteClient):
     def _in_transaction(self) -> TransactionContext:
         return _Transaction(_TransactionalClient(self), self._lock)
 
-    def on_commit(self, callback: Callable[[], None]) -> None:
-        """Call it right after the commit of the transaction that this client is, and never after a rollback.
-
-        Outside of a transaction that is now.
-        """
-        callback()
-
     async def execute_many(self, query: str, values: list[list[Any]]) -> None:
         """Tortoise's own leaves its BEGIN open when cancelled."""
         async with self._in_transaction() as transaction:
             await transaction.execute_many(query, values)
 
 
-class _TransactionalClient(SqliteTransactionWrapper, Client):
-    def __init__(self, connection: SqliteClient) -> None:
-        super().__init__(connection)
-        self.committed: list[Callable[[], None]] = []
-        """To be called after the commit. A savepoint that is rolled back takes its own away."""
-
-    def on_commit(self, callback: Callable[[], None]) -> None:
-        self.committed.append(callback)
-
+class _TransactionalClient(commits.TransactionalClient, SqliteTransactionWrapper, Client):
     def _in_transaction(self) -> TransactionContext:
-        return _Savepoint(self)
-
-
-class _Savepoint(NestedTransactionContext):
-    def __init__(self, outermost: _TransactionalClient) -> None:
-        super().__init__(_TransactionalClient(outermost))
-        self._committed = outermost.committed  # savepoints inside are given the outermost one too
-        self._mark = 0
-
-    async def __aenter__(self) -> TransactionalDBClient:
-        self._mark = len(self._committed)
-        return await super().__aenter__()
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        if exc is not None:
-            del self._committed[self._mark :]
-        await super().__aexit__(exc_type, exc, tb)
+        return commits.Savepoint(_TransactionalClient(self), self.callbacks)
 
 
 class _Transaction(SqliteTransactionContext):
@@ -128,8 +91,8 @@ class _Transaction(SqliteTransactionContext):
             raise
         finally:
             get_connections().reset(self.token)
-            for callback in self.connection.committed if committed else ():
-                callback()
+            if committed:
+                self.connection.committed()
 
     async def _end(self, *, commit: bool) -> None:
         connection = self.connection._connection
