@@ -1,8 +1,11 @@
 """From a credential to an identity, with no database on the hot path.
 
-An identity younger than a second is served from memory. Who comes for an older one waits for the one query
-that is under way. While the database is out of reach, a session that was recognised before goes on until
-its own end; an access token doesn't, because it may have been revoked meanwhile.
+An identity younger than a second is served from memory, unless a change that concerns it was told meanwhile
+(`models.bus`). Who comes for an older one waits for the one query that is under way. While the database is out
+of reach, a session that was recognised before goes on until its token's end; an access token doesn't, because
+it may have been revoked meanwhile.
+
+A request needs a session's token that hasn't expired. What was opened with one lasts as long as its session.
 """
 
 import asyncio
@@ -20,11 +23,14 @@ from auth.identity import Identity, Method
 from auth.lookup import Proof, TokenDigest, load_identities
 from auth.sessions import SessionClaims, SessionTokens
 from auth.tokens import digest_of, is_access_token
+from models.bus import Change, Kind
 from models.errors import DatabaseUnavailable
 from models.tables import AccessToken
 
 SLICE = 50
 """Credentials that are refreshed together. Reading 50 people's rows holds the event loop for about 5 ms."""
+CHANGES = 10_000
+"""Changes that are remembered singly; with more, everything counts as changed."""
 USAGE_INTERVAL = 60.0
 """Seconds between writings of `last_used_at`."""
 
@@ -35,6 +41,9 @@ class _Entry(NamedTuple):
     outcome: Identity | Reason | None
     """None: the database couldn't be asked."""
     loaded_at: float
+    """By `time.monotonic`, when the database had answered."""
+    told: int
+    """How many changes had been told before the database was asked: later ones it may not know of."""
 
 
 class Authenticator:
@@ -56,10 +65,46 @@ class Authenticator:
         self._known: OrderedDict[str, _Entry] = OrderedDict()
         self._flights: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._used_tokens: set[str] = set()
+        self._told = 0
+        self._everything_changed = 0
+        """The last change that may concern anybody, by its number."""
+        self._changed: dict[tuple[Kind, str], int] = {}
+        """The last change of a person, a session or a token, by its number."""
+
+    def heed(self, change: Change) -> None:
+        """Serve nothing from memory that the change concerns. A subscriber of the change bus."""
+        if change.kind == "audit":
+            return
+        self._told += 1
+        if change.kind in ("user", "session", "token") and len(self._changed) < CHANGES:
+            self._changed[change.kind, change.id] = self._told
+        else:
+            self._everything_changed = self._told
+            self._changed.clear()
+
+    def is_outdated(self, credential: str) -> bool:
+        """Whether a change was told that what is remembered of the credential may not know of."""
+        entry = self._known.get(credential)
+        return entry is None or (entry.told < self._told and entry.told < self._last_change(entry))
+
+    def _last_change(self, entry: _Entry) -> int:
+        """The number of the last change that may concern it."""
+        if not isinstance(entry.outcome, Identity):
+            return self._told  # whose it is isn't known
+        identity = entry.outcome
+        kind: Kind = "token" if identity.method is Method.ACCESS_TOKEN else "session"
+        keys: tuple[tuple[Kind, str], ...] = (("user", identity.user_id), (kind, identity.credential_id))
+        return max(self._everything_changed, *(self._changed.get(key, 0) for key in keys))
 
     async def authenticate(self, credential: str) -> Identity:
         """Who shows this access token or session token. Raises `Unauthenticated`, `IdentityUnavailable`."""
-        proof = self._proof(credential)
+        return await self._recognise(credential, self._proof(credential))
+
+    async def reauthenticate(self, credential: str) -> Identity:
+        """As `authenticate`, for more on a connection that was opened with it."""
+        return await self._recognise(credential, self._proof(credential, even_expired=True))
+
+    async def _recognise(self, credential: str, proof: Proof) -> Identity:
         entry = self._fresh(credential)
         if entry is None:
             async with self._flights.setdefault(credential, asyncio.Lock()):
@@ -71,12 +116,12 @@ class Authenticator:
         return identity
 
     async def refresh(self, credentials: Iterable[str]) -> dict[str, Identity | AuthError]:
-        """Ask the database anew about all of them, `SLICE` at a time, each slice in three queries."""
+        """Ask the database anew about all that something was opened with, `SLICE` at a time."""
         answers: dict[str, Identity | AuthError] = {}
         proofs: dict[str, Proof] = {}
         for credential in credentials:
             try:
-                proofs[credential] = self._proof(credential)
+                proofs[credential] = self._proof(credential, even_expired=True)
             except Unauthenticated as error:
                 answers[credential] = error
         remaining = iter(proofs.items())
@@ -103,30 +148,35 @@ class Authenticator:
         except DatabaseUnavailable:
             self._used_tokens |= used
 
-    def _proof(self, credential: str) -> Proof:
+    def _proof(self, credential: str, *, even_expired: bool = False) -> Proof:
         entry = self._known.get(credential)
         if entry is not None:
-            _check_end(entry.proof.expires_at if isinstance(entry.proof, SessionClaims) else None)
+            if isinstance(entry.proof, SessionClaims) and not even_expired:
+                _check_end(entry.proof.expires_at)
             return entry.proof
         if is_access_token(credential):
             return TokenDigest(digest_of(credential))
-        return self._sessions.verify(credential)
+        return self._sessions.verify(credential, even_expired=even_expired)
 
     def _fresh(self, credential: str) -> _Entry | None:
         entry = self._known.get(credential)
-        return entry if entry and time.monotonic() - entry.loaded_at < self._fresh_for else None
+        if entry is None or self.is_outdated(credential):
+            return None
+        return entry if time.monotonic() - entry.loaded_at < self._fresh_for else None
 
     async def _load(self, proofs: Mapping[str, Proof]) -> dict[str, _Entry]:
+        told = self._told
         found: dict[str, Identity | Reason | None]
         try:
             outcomes = await load_identities(set(proofs.values()), rules=self._rules, now=datetime.now(UTC))
         except DatabaseUnavailable:
-            found = {credential: self._last_known(credential) for credential in proofs}
+            found = {credential: self._last_known(credential, proof) for credential, proof in proofs.items()}
         else:
             found = {credential: outcomes[proof] for credential, proof in proofs.items()}
         now = time.monotonic()
         entries = {
-            credential: _Entry(proofs[credential], outcome, now) for credential, outcome in found.items()
+            credential: _Entry(proofs[credential], outcome, now, told)
+            for credential, outcome in found.items()
         }
         for credential, entry in entries.items():
             self._known[credential] = entry
@@ -135,7 +185,9 @@ class Authenticator:
             self._known.popitem(last=False)
         return entries
 
-    def _last_known(self, credential: str) -> Identity | None:
+    def _last_known(self, credential: str, proof: Proof) -> Identity | Reason | None:
+        if isinstance(proof, SessionClaims) and proof.expires_at <= datetime.now(UTC):
+            return Reason.TOKEN_EXPIRED
         entry = self._known.get(credential)
         if entry and isinstance(entry.outcome, Identity) and entry.outcome.method is Method.SESSION:
             return entry.outcome

@@ -54,9 +54,9 @@ class Identity(Profile, frozen=True, kw_only=True):
     """`grants` cut down to the limits of the access token, if one was shown; what policy decides by."""
     method: Method
     credential_id: str
-    """`tok_…` of an access token, the `sid` of a session."""
+    """`tok_…` of an access token, `ses_…` of a session."""
     expires_at: datetime | None
-    """When the credential itself ends; None for an access token without an end."""
+    """When the access token ends, or the session unless it is refreshed before; None: without an end."""
 
     @property
     def rights(self) -> tuple[tuple[int, str, tuple[str, ...] | None], ...]:

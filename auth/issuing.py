@@ -111,12 +111,13 @@ class Sessions:
         ended = await revoke_sessions(row.user_id, only=[row.id], now=now)
         return row.id if ended else None
 
-    def is_genuine(self, refresh_token: str) -> bool:
-        """Whether this hub made it, as far as can be told without the database."""
+    def family_of(self, refresh_token: str) -> str | None:
+        """The id of the session that it belongs to; None if the hub didn't make it, or keys ago."""
         try:
-            return self._refresh_tokens.is_genuine(read_refresh_token(refresh_token))
+            token = read_refresh_token(refresh_token)
         except Unauthenticated:
-            return False
+            return None
+        return token.session_id if self._refresh_tokens.is_genuine(token) else None
 
     async def _rotated(self, token: RefreshToken, now: datetime) -> Issued | Reason:
         """In a transaction, which is to be committed whatever comes of it."""

@@ -72,7 +72,7 @@ async def sweep_sessions(*, now: datetime) -> int:
     return await Session.filter(Q(expires_at__lt=long_ago) | Q(revoked_at__lt=long_ago)).delete()
 
 
-async def keep_swept() -> None:
+async def keep_sessions_swept() -> None:
     """Endless: to be run as a task that has entered the database."""
     while True:
         with suppress(DatabaseUnavailable):  # the next time will do

@@ -11,19 +11,22 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 from auth.authenticator import Authenticator
+from auth.issuing import Sessions
+from auth.session_rows import keep_sessions_swept
 from auth.sessions import SessionTokens
 from cluster.manager import InstanceManager
 from cluster.timing import Timing
 from credentials.directory import CredentialDirectory
 from hub.auth_routes import auth_routes
+from hub.cookies import SessionCookies
 from hub.health_routes import health_routes
 from hub.middleware import middleware
 from hub.pages import explorer, page_routes
-from hub.responses import on_error, on_http_exception, on_refusal
+from hub.responses import REFUSALS, on_error, on_http_exception
 from hub.rules import grant_rules
-from hub.settings import Settings
+from hub.sessions import BrowserSessions
+from hub.settings import AuthSettings, Settings
 from models.database import Database, open_database
-from models.errors import DatabaseUnavailable, RateLimited
 from models.rates import keep_swept
 from resolvers.instances import Registry
 from resolvers.scans import PAGES_KEPT, Scans
@@ -73,8 +76,8 @@ class _Parts:
 
 
 def _assemble(settings: Settings, database: Database, timing: Timing | None) -> _Parts:
-    sessions, rules = SessionTokens(keys=settings.auth.key_ring()), grant_rules(settings)
-    authenticator = Authenticator(sessions=sessions, rules=rules)
+    sessions, rules = _sessions(settings.auth), grant_rules(settings)
+    authenticator = Authenticator(sessions=sessions.tokens, rules=rules)
     manager, registry = InstanceManager(timing=timing), Registry()
     services = Services(
         fleet=manager,
@@ -83,6 +86,7 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         pages=Scans(manager, kept=PAGES_KEPT),
         rules=rules,
     )
+    browsers = BrowserSessions(sessions=sessions, cookies=SessionCookies(settings.http.secure))
     view = View(
         schema=build_schema(),
         services=services,
@@ -96,15 +100,14 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         routes=[
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
-            *auth_routes(demo=settings.demo, secure=settings.http.secure, sessions=sessions),
+            *auth_routes(demo=settings.demo, browsers=browsers, rates=settings.rates),
             *health_routes(database=database, manager=manager),
             *page_routes(),
         ],
         middleware=middleware(http=settings.http, authenticator=authenticator, database=database),
         exception_handlers={
             HTTPException: on_http_exception,
-            RateLimited: on_refusal,
-            DatabaseUnavailable: on_refusal,
+            **REFUSALS,
             Exception: on_error,
         },
     )
@@ -121,9 +124,15 @@ def _start(hub: _Parts, database: Database, tasks: asyncio.TaskGroup) -> list[as
         "change bus": database.bus.keep_listening(),
         "rechecks": hub.view.connections.keep_checked(hub.authenticator),
         "rate limits": keep_swept(),
+        "sessions": keep_sessions_swept(),
         "token usage": hub.authenticator.keep_usage_recorded(),
     }
     return [tasks.create_task(loop, name=name) for name, loop in loops.items()]
+
+
+def _sessions(settings: AuthSettings) -> Sessions:
+    tokens = SessionTokens(keys=settings.key_ring(), lifetime=settings.access_lifetime)
+    return Sessions(tokens=tokens, max_age=settings.session_max_age)
 
 
 async def _watch(directory: CredentialDirectory, manager: InstanceManager) -> None:

@@ -1,4 +1,4 @@
-"""Signing in and out: `/api/auth/…`."""
+"""Sessions over HTTP: `/api/auth/…`. What a browser shows here may have expired: it comes to refresh it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,15 +10,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from auth.accounts import find_user, record_sign_in
-from auth.identity import Identity
+from auth.errors import AuthError, IdentityUnavailable, Reason, Unauthenticated
+from auth.identity import Identity, Method
 from auth.permissions import Grant
-from auth.sessions import SessionTokens
-from hub.cookies import SessionCookie
+from auth.session_rows import revoke_sessions
+from hub.client_address import rate_key
 from hub.demo_users import DEMO_USERS, demo_person
 from hub.responses import problem_response
-from models.ids import new_id
+from hub.sessions import BrowserSessions
+from hub.settings import RateSettings
+from models.rates import count
 from schema.common import print_time
-from schema.errors import Problem
+from schema.errors import Problem, describe
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -27,12 +30,12 @@ class _DemoSignIn(msgspec.Struct):
     user: str
 
 
-def auth_routes(*, demo: bool, secure: bool, sessions: SessionTokens) -> list[BaseRoute]:
-    """`secure`: whether browsers come by https."""
-    handlers = _Handlers(demo=demo, cookie=SessionCookie(secure), sessions=sessions)
+def auth_routes(*, demo: bool, browsers: BrowserSessions, rates: RateSettings) -> list[BaseRoute]:
+    handlers = _Handlers(demo=demo, browsers=browsers, rates=rates)
     return [
         Route("/api/auth/providers", handlers.providers),
         Route("/api/auth/me", handlers.me),
+        Route("/api/auth/refresh", handlers.refresh, methods=["POST"]),
         Route("/api/auth/logout", handlers.logout, methods=["POST"]),
         Route("/api/auth/demo", handlers.sign_in_to_demo, methods=["POST"]),
     ]
@@ -41,39 +44,73 @@ def auth_routes(*, demo: bool, secure: bool, sessions: SessionTokens) -> list[Ba
 @dataclass(frozen=True, kw_only=True)
 class _Handlers:
     demo: bool
-    cookie: SessionCookie
-    sessions: SessionTokens
+    browsers: BrowserSessions
+    rates: RateSettings
 
     async def providers(self, _request: Request) -> Response:
         return JSONResponse({"providers": [], **({"demo": list(DEMO_USERS)} if self.demo else {})})
 
     async def me(self, request: Request) -> Response:
-        identity: Identity | None = request.state.identity
+        identity = _recognised(request)
         if identity is None:
             return problem_response(request.scope, Problem("UNAUTHENTICATED", "Sign in first"))
         return JSONResponse(_viewer(identity), headers=NO_STORE)
 
-    async def logout(self, _request: Request) -> Response:
-        return Response(status_code=204, headers={"Set-Cookie": self.cookie.clearing()})
+    async def refresh(self, request: Request) -> Response:
+        """By the refresh token alone; 401 takes both cookies away, for there is nothing left to refresh."""
+        cookies, sessions = self.browsers.cookies, self.browsers.sessions
+        try:
+            refresh_token = cookies.refresh_token(request.headers)
+            if refresh_token is None:
+                raise Unauthenticated(Reason.INVALID_CREDENTIAL)
+            # Whoever invents tokens of a session must not use up what its person may do.
+            family = sessions.family_of(refresh_token) or rate_key(request.state.client_address)
+            await count(family, self.rates.refresh)
+            issued = await sessions.refresh(refresh_token, now=datetime.now(UTC))
+        except Unauthenticated as error:
+            return cookies.take(problem_response(request.scope, describe(error)))
+        return cookies.give(Response(status_code=204, headers=NO_STORE), issued)
+
+    async def logout(self, request: Request) -> Response:
+        """Ends the session of the access token, and that of the refresh token if the other has expired."""
+        identity, now = _recognised(request), datetime.now(UTC)
+        if identity is not None and identity.method is Method.SESSION:
+            await revoke_sessions(identity.user_id, only=[identity.credential_id], now=now)
+        await self.browsers.end(request, now=now)
+        return self.browsers.cookies.take(Response(status_code=204))
 
     async def sign_in_to_demo(self, request: Request) -> Response:
         if not self.demo:
             return problem_response(request.scope, Problem("NOT_FOUND", "There is no demo here"))
-        try:
-            user = msgspec.json.decode(await request.body(), type=_DemoSignIn).user
-        except msgspec.DecodeError:
-            user = ""
-        if user not in DEMO_USERS:
+        await count(rate_key(request.state.client_address), self.rates.sign_in)
+        user = _demo_user(await request.body())
+        if user is None:
             fields = [{"path": "user", "message": f"must be one of {', '.join(DEMO_USERS)}"}]
             problem = Problem("BAD_USER_INPUT", "There is no such demo user", {"fields": fields})
             return problem_response(request.scope, problem)
         now = datetime.now(UTC)
         user_id = await find_user(demo_person(user))
         await record_sign_in(user_id, now=now)
-        token = self.sessions.sign(user_id=user_id, session_id=new_id("ses"), now=now)
-        seconds = int(self.sessions.lifetime.total_seconds())
-        headers = NO_STORE | {"Set-Cookie": self.cookie.setting(token, seconds=seconds)}
-        return JSONResponse({"accessToken": token, "expiresIn": seconds}, headers=headers)
+        issued = await self.browsers.begin(request, user_id, now=now)
+        answer = {"accessToken": issued.access_token, "expiresIn": issued.access_seconds}
+        return self.browsers.cookies.give(JSONResponse(answer, headers=NO_STORE), issued)
+
+
+def _recognised(request: Request) -> Identity | None:
+    """Raises `IdentityUnavailable`: while the database is away, nobody is told that they are nobody."""
+    error: AuthError | None = request.state.auth_error
+    if isinstance(error, IdentityUnavailable):
+        raise error
+    identity: Identity | None = request.state.identity
+    return identity
+
+
+def _demo_user(body: bytes) -> str | None:
+    try:
+        user = msgspec.json.decode(body, type=_DemoSignIn).user
+    except msgspec.DecodeError:
+        return None
+    return user if user in DEMO_USERS else None
 
 
 def _viewer(identity: Identity) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.authenticator import Authenticator
 from auth.errors import AuthError, Reason, Unauthenticated
-from hub.cookies import SessionCookie
+from hub.cookies import SessionCookies
 from hub.paths import needs_sound_credential
 from hub.responses import adding_header, problem_response
 from schema.errors import describe
@@ -26,10 +26,10 @@ class Authentication:
     judges it at init. A bad cookie is cleared.
     """
 
-    def __init__(self, app: ASGIApp, *, authenticator: Authenticator, cookie: SessionCookie) -> None:
+    def __init__(self, app: ASGIApp, *, authenticator: Authenticator, cookies: SessionCookies) -> None:
         self._app = app
         self._authenticator = authenticator
-        self._cookie = cookie
+        self._cookies = cookies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -38,7 +38,7 @@ class Authentication:
         await self._recognise(scope)
         error = scope["state"]["auth_error"]
         if isinstance(error, Unauthenticated) and "authorization" not in Headers(scope=scope):
-            send = adding_header(send, "set-cookie", self._cookie.clearing())
+            send = adding_header(send, "set-cookie", self._cookies.clearing())
         if error and scope["type"] == "http" and needs_sound_credential(scope):
             await _refuse(scope, receive, send, error)
         else:
@@ -50,7 +50,7 @@ class Authentication:
         headers = Headers(scope=scope)
         authorization = headers.getlist("authorization")
         try:
-            credential = _bearer(authorization) if authorization else self._cookie.read(headers)
+            credential = _bearer(authorization) if authorization else self._cookies.access_token(headers)
             if credential is not None:
                 identity = await self._authenticator.authenticate(credential)
                 state.update(identity=identity, credential=credential)

@@ -12,7 +12,7 @@ from ulid import ULID
 from auth.authenticator import Authenticator
 from hub.authentication import Authentication
 from hub.client_address import ClientAddress
-from hub.cookies import SessionCookie
+from hub.cookies import SessionCookies
 from hub.foreign_pages import KnownHostAndOrigin, NoForms
 from hub.paths import is_api, is_graphql
 from hub.responses import adding_header
@@ -32,7 +32,7 @@ def middleware(*, http: HttpSettings, authenticator: Authenticator, database: Da
         Middleware(Cors, origins=http.allowed_origins),
         Middleware(NoForms),
         Middleware(EnteredDatabase, database=database),
-        Middleware(Authentication, authenticator=authenticator, cookie=SessionCookie(http.secure)),
+        Middleware(Authentication, authenticator=authenticator, cookies=SessionCookies(http.secure)),
     ]
 
 

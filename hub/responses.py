@@ -9,7 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Scope, Send
 
+from auth.errors import IdentityUnavailable
 from hub.paths import is_api, is_graphql
+from models.errors import DatabaseUnavailable, RateLimited
 from schema.errors import Problem, describe
 from schema.http import refusal
 
@@ -53,8 +55,12 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def on_refusal(request: Request, error: Exception) -> Response:
-    """What routes may raise and clients are to be told, as it is: RateLimited, DatabaseUnavailable."""
+    """What routes may raise and clients are to be told, as it is."""
     return problem_response(request.scope, describe(error))
+
+
+REFUSALS = {RateLimited: on_refusal, DatabaseUnavailable: on_refusal, IdentityUnavailable: on_refusal}
+"""Starlette's handlers for it."""
 
 
 async def on_error(request: Request, error: Exception) -> Response:

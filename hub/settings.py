@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from auth.keys import KeyRing, sealing_key, signing_key, stand_in_secret
 from auth.people import Person
 from auth.providers.config import SignInConfig
+from auth.sessions import LIFETIME
 from hub.environment import DEFAULT_SECRET, Network, Variables, is_loopback, origin, read
 from hub.provider_settings import (
     PROVIDER_VARIABLES,
@@ -88,6 +89,8 @@ class AuthSettings:
     encryption_key: str | None = field(repr=False, default=None)
     """None: the session secret stands for it."""
     encryption_key_previous: str | None = field(repr=False, default=None)
+    access_lifetime: timedelta = LIFETIME
+    """Of a session's access token; no variable sets it."""
     session_max_age: timedelta = timedelta(days=30)
     """When a session ends, however often it is refreshed."""
     group_max_age: timedelta = timedelta(hours=24)

@@ -226,7 +226,7 @@ class Connection:
 
     async def _execute(self, running: Running, operation: Operation) -> None:
         try:
-            identity = await self.view.authenticator.authenticate(self.credential or "")
+            identity = await self.view.authenticator.reauthenticate(self.credential or "")
         except AuthError as error:
             await self._refuse(error)
             return

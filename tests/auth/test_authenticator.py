@@ -14,13 +14,15 @@ from auth.effective import GrantRules
 from auth.errors import IdentityUnavailable, Reason, Unauthenticated
 from auth.grants import TokenLimits
 from auth.identity import Method, Provider
+from auth.issuing import Sessions
 from auth.keys import KeyRing, signing_key
 from auth.people import Person
 from auth.permissions import GrantSource, Role, Scope
+from auth.session_rows import revoke_sessions
 from auth.sessions import SessionTokens
 from auth.tokens import mint
 from models.database import open_database
-from models.tables import AccessToken, User
+from models.tables import AccessToken, Session, User
 from models.url import parse_database_url
 from tests.support.databases import PostgresServer
 
@@ -43,8 +45,9 @@ def an_authenticator(*administrators: Person, fresh_for: float = 1.0, capacity: 
     )
 
 
-def a_session(user_id: str, at: datetime | None = None) -> str:
-    return SESSIONS.sign(user_id=user_id, session_id="ses_1", now=at or now())
+async def a_session(user_id: str, at: datetime | None = None, *, tokens: SessionTokens = SESSIONS) -> str:
+    """The access token of a session that was begun then."""
+    return (await Sessions(tokens=tokens).begin(user_id, now=at or now())).access_token
 
 
 async def a_token(user_id: str, limits: TokenLimits = NO_LIMITS, expires_at: datetime | None = None) -> str:
@@ -72,12 +75,13 @@ def queries(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
 async def test_a_session_has_its_persons_grants() -> None:
     ada = await ensure_user(ADA, display_name="Ada")
     grant = await grant_role(ada, Role.DEPLOYER, Scope("east", ("a",)), granted_by=None)
-    identity = await an_authenticator().authenticate(a_session(ada))
+    session = await a_session(ada)
+    identity = await an_authenticator().authenticate(session)
     assert (identity.user_id, identity.display_name, identity.provider) == (ada, "Ada", Provider.GITHUB)
     assert identity.grants == identity.effective == (grant,)
-    assert (identity.method, identity.credential_id) == (Method.SESSION, "ses_1")
-    assert identity.expires_at is not None
-    assert timedelta(minutes=14) < identity.expires_at - now() <= timedelta(minutes=15)
+    (row,) = await Session.all()
+    assert (identity.method, identity.credential_id) == (Method.SESSION, row.id)
+    assert identity.expires_at == row.expires_at
 
 
 @pytest.mark.usefixtures("database")
@@ -95,9 +99,9 @@ async def test_a_token_has_its_persons_grants_cut_to_its_limits() -> None:
 @pytest.mark.usefixtures("database")
 async def test_hub_admins_are_admins_without_a_row() -> None:
     ada, authenticator = await ensure_user(ADA), an_authenticator(ADA)
-    (grant,) = (await authenticator.authenticate(a_session(ada))).grants
+    (grant,) = (await authenticator.authenticate(await a_session(ada))).grants
     assert (grant.role, grant.scope, grant.source) == (Role.ADMIN, Scope(), GrantSource.BOOTSTRAP)
-    (again,) = (await an_authenticator(ADA).authenticate(a_session(ada))).grants
+    (again,) = (await an_authenticator(ADA).authenticate(await a_session(ada))).grants
     assert again.id == grant.id
     assert grant.id.startswith("grt_")
 
@@ -108,8 +112,9 @@ async def test_why_a_credential_is_refused() -> None:
     assert await reason_for(authenticator, "nonsense") is Reason.INVALID_CREDENTIAL
     assert await reason_for(authenticator, "kah_nonsense") is Reason.INVALID_CREDENTIAL
     assert await reason_for(authenticator, mint().secret) is Reason.INVALID_CREDENTIAL
-    assert await reason_for(authenticator, a_session("usr_nobody")) is Reason.INVALID_CREDENTIAL
-    expired = a_session(ada, now() - timedelta(minutes=16))
+    nobodys = SESSIONS.sign(user_id="usr_nobody", session_id="ses_1", now=now())
+    assert await reason_for(authenticator, nobodys) is Reason.INVALID_CREDENTIAL
+    expired = await a_session(ada, now() - timedelta(minutes=16))
     assert await reason_for(authenticator, expired) is Reason.TOKEN_EXPIRED
     info, revoked = await create_token(ada, name="x", limits=NO_LIMITS, expires_at=None, now=now())
     await revoke_token(info.id, now=now())
@@ -119,18 +124,58 @@ async def test_why_a_credential_is_refused() -> None:
     assert await reason_for(authenticator, brief) is Reason.TOKEN_EXPIRED
     good = await a_token(ada)
     await User.filter(id=ada).update(active=False)
-    for credential in (good, a_session(ada)):
+    for credential in (good, await a_session(ada)):
         assert await reason_for(authenticator, credential) is Reason.ACCOUNT_DEACTIVATED
+
+
+@pytest.mark.usefixtures("database")
+async def test_a_session_is_good_for_as_long_as_its_row() -> None:
+    ada, authenticator = await ensure_user(ADA), an_authenticator(fresh_for=0)
+    bob = await ensure_user(Person(Provider.GITHUB, "1002"))
+    session = await a_session(ada)
+    (row,) = await Session.all()
+    stolen = SESSIONS.sign(user_id=bob, session_id=row.id, now=now())
+    assert await reason_for(authenticator, stolen) is Reason.INVALID_CREDENTIAL
+    ended = await a_session(ada)
+    await Session.filter(id__not=row.id).update(expires_at=now())
+    assert await reason_for(authenticator, ended) is Reason.TOKEN_EXPIRED
+    assert (await authenticator.authenticate(session)).user_id == ada
+    await revoke_sessions(ada, now=now())
+    assert await reason_for(authenticator, session) is Reason.SESSION_REVOKED
+    await Session.all().delete()
+    assert await reason_for(authenticator, session) is Reason.SESSION_REVOKED
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("known_before", [True, False])
+async def test_what_was_opened_lasts_as_long_as_its_session(known_before: bool) -> None:
+    ada, authenticator = await ensure_user(ADA), an_authenticator(fresh_for=0)
+    session = await a_session(ada, tokens=SessionTokens(keys=SESSIONS.keys, lifetime=timedelta(seconds=1)))
+    if known_before:
+        await authenticator.authenticate(session)
+    await asyncio.sleep(1.1)
+    assert await reason_for(authenticator, session) is Reason.TOKEN_EXPIRED
+    assert (await authenticator.reauthenticate(session)).user_id == ada
+    (verdict,) = (await authenticator.refresh([session])).values()
+    assert not isinstance(verdict, Exception)
+    assert verdict.user_id == ada
+    await revoke_sessions(ada, now=now())
+    with pytest.raises(Unauthenticated) as refused:
+        await authenticator.reauthenticate(session)
+    assert refused.value.reason is Reason.SESSION_REVOKED
+    (verdict,) = (await authenticator.refresh([session])).values()
+    assert isinstance(verdict, Unauthenticated)
+    assert verdict.reason is Reason.SESSION_REVOKED
 
 
 @pytest.mark.usefixtures("sqlite_database")
 async def test_a_fresh_identity_costs_no_query(caplog: pytest.LogCaptureFixture) -> None:
     ada, authenticator = await ensure_user(ADA), an_authenticator(fresh_for=60)
-    session, token = a_session(ada), await a_token(ada)
+    session, token = await a_session(ada), await a_token(ada)
     with queries(caplog) as cold:
         await authenticator.authenticate(session)
         await authenticator.authenticate(token)
-    assert len(cold) == 5
+    assert len(cold) == 6
     with queries(caplog) as warm:
         for _ in range(100):
             await authenticator.authenticate(session)
@@ -182,13 +227,14 @@ async def test_what_is_remembered_is_bounded_and_grows_old(caplog: pytest.LogCap
 async def test_many_are_refreshed_in_few_queries(caplog: pytest.LogCaptureFixture) -> None:
     ada, authenticator = await ensure_user(ADA), an_authenticator(fresh_for=60)
     token = await a_token(ada)
-    sessions = [a_session(await ensure_user(Person(Provider.GITHUB, str(n)))) for n in range(2000, 2100)]
+    people = [await ensure_user(Person(Provider.GITHUB, str(n))) for n in range(2000, 2100)]
+    sessions = [await a_session(person) for person in people]
     before = await authenticator.authenticate(token)
     assert before.effective == ()
     await grant_role(ada, Role.VIEWER, Scope(), granted_by=None)
     with queries(caplog) as seen:
         answers = await authenticator.refresh([token, "nonsense", *sessions])
-    assert len(seen) == 7  # three for the slice with the token, two for each of the others
+    assert len(seen) == 10  # four for the slice with the token, three for each of the others
     assert len(answers) == 102
     refreshed = answers[token]
     assert not isinstance(refreshed, Exception)
@@ -220,12 +266,12 @@ async def test_an_outage_spares_known_sessions_alone(
         with database.entered():
             ada, authenticator = await ensure_user(ADA), an_authenticator(fresh_for=0)
             known, unknown, token = (
-                a_session(ada),
-                a_session(ada, now() - timedelta(minutes=1)),
+                await a_session(ada),
+                await a_session(ada),
                 await a_token(ada),
             )
             short = SessionTokens(keys=SESSIONS.keys, lifetime=timedelta(seconds=2))
-            ending = short.sign(user_id=ada, session_id="ses_2", now=now())
+            ending = await a_session(ada, tokens=short)
             for credential in (known, token, ending):
                 await authenticator.authenticate(credential)
             name = postgres_url.rpartition("/")[2]
@@ -241,9 +287,13 @@ async def test_an_outage_spares_known_sessions_alone(
                     await authenticator.authenticate(credential)
             await asyncio.sleep(2)
             assert await reason_for(authenticator, ending) is Reason.TOKEN_EXPIRED
+            opened = (await authenticator.refresh([ending]))[ending]
+            assert isinstance(opened, Unauthenticated)
+            assert opened.reason is Reason.TOKEN_EXPIRED
             await authenticator.record_usage()
 
             postgres_server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
             assert (await authenticator.authenticate(token)).user_id == ada
+            assert (await authenticator.reauthenticate(ending)).user_id == ada
             await authenticator.record_usage()
             assert await AccessToken.filter(last_used_at__not_isnull=True).count() == 1

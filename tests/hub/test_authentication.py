@@ -5,7 +5,7 @@ from tests.support.echo_hub import ADA, BOB, JSON, Hub, a_session, a_token, bear
 
 
 async def test_who_is_recognised_by_what(hub: Hub) -> None:
-    session, token = a_session(hub.ada), await a_token(hub.bob)
+    session, token = await a_session(hub.ada), await a_token(hub.bob)
     for headers, person, shown in (
         ({}, None, None),
         (cookie(session), ADA, session),
@@ -31,11 +31,11 @@ async def test_a_bad_credential_stops_at_the_door(hub: Hub) -> None:
         (bearer("nonsense"), "INVALID_CREDENTIAL"),
         (bearer(mint().secret), "INVALID_CREDENTIAL"),
         (bearer(revoked), "TOKEN_REVOKED"),
-        (bearer(a_session(hub.ada, minutes_ago=16)), "TOKEN_EXPIRED"),
+        (bearer(await a_session(hub.ada, minutes_ago=16)), "TOKEN_EXPIRED"),
         ({"authorization": "Basic YTpi"}, "INVALID_CREDENTIAL"),
         ({"authorization": "Bearer"}, "INVALID_CREDENTIAL"),
         ({"authorization": "Bearer a b"}, "INVALID_CREDENTIAL"),
-        (bearer("nonsense") | cookie(a_session(hub.ada)), "INVALID_CREDENTIAL"),
+        (bearer("nonsense") | cookie(await a_session(hub.ada)), "INVALID_CREDENTIAL"),
     ):
         response = await hub.post("/graphql", **JSON, **headers)
         assert response.status_code == 401
@@ -57,7 +57,7 @@ async def test_two_authorizations_are_none(hub: Hub) -> None:
 
 
 async def test_a_bad_cookie_is_cleared_and_pages_go_on(hub: Hub) -> None:
-    stale = cookie(a_session(hub.ada, minutes_ago=16))
+    stale = cookie(await a_session(hub.ada, minutes_ago=16))
     refused = await hub.post("/graphql", **JSON, **stale)
     page = await hub.get("/page", **stale)
     providers = await hub.get("/api/auth/providers", **stale)
@@ -65,11 +65,11 @@ async def test_a_bad_cookie_is_cleared_and_pages_go_on(hub: Hub) -> None:
     assert page.json()["subject"] is None
     for answer in (refused, page, providers):
         assert answer.headers["set-cookie"] == "hub_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
-    assert "set-cookie" not in (await hub.get("/page", **cookie(a_session(hub.ada)))).headers
+    assert "set-cookie" not in (await hub.get("/page", **cookie(await a_session(hub.ada)))).headers
 
 
 async def test_on_https_the_cookie_is_bound_to_the_host(public_hub: Hub) -> None:
-    session = a_session(public_hub.ada)
+    session = await a_session(public_hub.ada)
     host = {"host": "hub.example.com"}
     for name, person in (("__Host-hub_session", ADA.subject), ("hub_session", None)):
         answer = await public_hub.get("/page", cookie=f"{name}={session}", **host)

@@ -155,7 +155,7 @@ async def test_allowed_pages_may_read_the_api(public_hub: Hub) -> None:
 async def test_acting_takes_what_a_foreign_form_cannot_send(
     hub: Hub, headers: dict[str, str], allowed: bool
 ) -> None:
-    session = {**cookie(a_session(hub.ada)), **headers}
+    session = {**cookie(await a_session(hub.ada)), **headers}
     answers = [
         await hub.post("/graphql", **session),
         await hub.get("/graphql?query={hub}", **session),

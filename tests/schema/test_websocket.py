@@ -13,13 +13,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from auth.accounts import ensure_user, revoke_token
+from auth.accounts import ensure_user, grant_role, revoke_token
 from auth.identity import Provider
+from auth.issuing import Issued, Sessions
 from auth.people import Person
-from auth.permissions import Role
+from auth.permissions import Role, Scope
+from auth.session_rows import revoke_sessions
 from auth.sessions import LIFETIME, SessionTokens
 from hub.demo_users import ensure_demo_users
-from models.tables import AccessToken, User
+from models.tables import AccessToken, Session, User
 from tests.support.hub import PROTOCOL, GraphqlSocket, HubUnderTest, hub_settings, running
 from tests.support.surface import World
 
@@ -371,23 +373,42 @@ async def test_a_credential_that_ends_ends_its_streams_then_the_connection(
         await other.is_quiet()
 
 
-def session_of(user_id: str, folder: Path, *, now: datetime) -> str:
-    sessions = SessionTokens(keys=hub_settings(folder).auth.key_ring())
-    return sessions.sign(user_id=user_id, session_id="ses_test", now=now)
+async def a_session(hub: HubUnderTest, folder: Path, *, since: timedelta) -> Issued:
+    """Of an admin, begun that long ago."""
+    sessions = Sessions(tokens=SessionTokens(keys=hub_settings(folder).auth.key_ring()))
+    with hub.running.database.entered():
+        user_id = await ensure_user(Person(Provider.DEMO, "admin"))
+        await grant_role(user_id, Role.ADMIN, Scope(), granted_by=None)
+        return await sessions.begin(user_id, now=datetime.now(UTC) - since)
 
 
-async def test_an_expired_session_closes_with_4403(tmp_path: Path) -> None:
+async def test_an_expired_session_token_opens_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path) as hub, a_connection(hub) as connection:
+        session = await a_session(hub, tmp_path, since=LIFETIME + timedelta(seconds=1))
+        await connection.send(init(session.access_token))
+        assert (await closing(connection))[0] == 4403
+
+
+async def test_a_connection_outlives_its_token_and_ends_with_its_session(tmp_path: Path) -> None:
     async with running(tmp_path) as hub:
-        with hub.running.database.entered():
-            user_id = await ensure_user(Person(Provider.DEMO, "admin"))
-        expired = session_of(user_id, tmp_path, now=datetime.now(UTC) - LIFETIME - timedelta(seconds=1))
-        async with a_connection(hub) as connection:
-            await connection.send(init(expired))
-            assert (await closing(connection))[0] == 4403
-        ending = session_of(user_id, tmp_path, now=datetime.now(UTC) - LIFETIME + timedelta(seconds=2))
-        async with hub.socket(ending) as socket:
+        sessions = [await a_session(hub, tmp_path, since=LIFETIME - timedelta(seconds=2)) for _ in range(2)]
+        revoked, expired = (session.session_id for session in sessions)
+        first, second = (hub.socket(session.access_token) for session in sessions)
+        async with first as socket, second as other:
             await socket.subscribe(INSTANCES)
-            assert (await closing(socket.raw))[0] == 4403
+            await asyncio.sleep(3)  # the tokens end, and are looked at again
+            await socket.subscribe("{ viewer { isAdmin } }", operation="2")
+            while (message := await socket.receive())["id"] != "2":
+                pass
+            assert message["payload"]["data"]["viewer"] == {"isAdmin": True}
+            with hub.running.database.entered():
+                user_id = (await Session.get(id=revoked)).user_id
+                await revoke_sessions(user_id, only=[revoked], now=datetime.now(UTC))
+                await Session.filter(id=expired).update(expires_at=datetime.now(UTC))
+            errors, code = await ended(socket)
+            assert code == 4401
+            assert [extensions["reason"] for _, extensions in errors] == ["SESSION_REVOKED"]
+            assert (await closing(other.raw))[0] == 4403
 
 
 async def test_a_browsers_cookie_signs_a_websocket_in(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from typing import Any
 
 import httpx2
+from msgspec import structs
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -28,8 +29,11 @@ from auth.keys import KeyRing, signing_key
 from auth.people import Person
 from auth.sessions import SessionTokens
 from hub.auth_routes import auth_routes
+from hub.cookies import SessionCookies
 from hub.middleware import middleware
-from hub.settings import HttpSettings
+from hub.responses import REFUSALS
+from hub.sessions import BrowserSessions
+from hub.settings import REFRESHES, SIGN_INS, HttpSettings, RateSettings
 from models.database import Database
 from tests.support.serving import served
 
@@ -37,6 +41,10 @@ SESSIONS = SessionTokens(keys=KeyRing(signing_key("secret")))
 ADA, BOB = Person(Provider.GITHUB, "1001"), Person(Provider.GITHUB, "1002")
 JSON = {"content-type": "application/json"}
 PUBLIC = "https://hub.example.com"
+PLENTY = RateSettings(
+    sign_in=structs.replace(SIGN_INS, times=1_000), refresh=structs.replace(REFRESHES, times=1_000)
+)
+"""One address does all that a module's tests do."""
 FRIEND = "https://ui.example.com"
 """A front end elsewhere, in the public hub's ALLOWED_ORIGINS."""
 
@@ -113,6 +121,8 @@ async def a_hub(
     trusted_proxies: tuple[str, ...] = (),
     demo: bool = True,
     fresh_for: float = 1.0,
+    rates: RateSettings = PLENTY,
+    tokens: SessionTokens = SESSIONS,
 ) -> AsyncIterator[Hub]:
     http = HttpSettings(
         host=host,
@@ -121,11 +131,12 @@ async def a_hub(
         allowed_origins=allowed_origins,
         trusted_proxies=tuple(map(ip_network, trusted_proxies)),
     )
-    authenticator = Authenticator(sessions=SESSIONS, rules=GrantRules(), fresh_for=fresh_for)
+    browsers = BrowserSessions(sessions=Sessions(tokens=tokens), cookies=SessionCookies(http.secure))
+    authenticator = Authenticator(sessions=tokens, rules=GrantRules(), fresh_for=fresh_for)
     methods = ["GET", "POST", "DELETE"]
     app = Starlette(
         routes=[
-            *auth_routes(demo=demo, secure=http.secure, sessions=SESSIONS),
+            *auth_routes(demo=demo, browsers=browsers, rates=rates),
             Route("/api/things", echo, methods=methods),
             Route("/graphql", echo, methods=methods),
             Route("/healthz", echo),
@@ -133,6 +144,7 @@ async def a_hub(
             WebSocketRoute("/graphql", echo_socket),
         ],
         middleware=middleware(http=http, authenticator=authenticator, database=database),
+        exception_handlers=REFUSALS,
     )
     people = await ensure_user(ADA), await ensure_user(BOB)
     async with served(app) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as client:
