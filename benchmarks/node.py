@@ -1,5 +1,6 @@
 """Node.js and npm, the machine's or the ones that `make web` took from PyPI."""
 
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -28,8 +29,10 @@ def find_node() -> tuple[str, Sequence[str]] | None:
 def install(node: str, npm: Sequence[str], folder: Path) -> None:
     """The packages of the folder's package-lock.json, unless they are there."""
     installed, lock = folder / "node_modules/.package-lock.json", folder / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        # npm's own scripts call `node` by its name.
-        path = f"{Path(node).parent}{os.pathsep}{os.environ['PATH']}"
-        command = [*npm, "ci", "--no-progress", "--loglevel=error"]
-        subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, check=True)
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # two runs at once would take each other's packages away
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            # npm's own scripts call `node` by its name.
+            path = f"{Path(node).parent}{os.pathsep}{os.environ['PATH']}"
+            command = [*npm, "ci", "--no-progress", "--loglevel=error"]
+            subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, check=True)
