@@ -28,9 +28,10 @@ from schema.errors import LimitExceeded
 from schema.limits import DEFAULT_LIMITS, Limits, judge_text, judge_tree, judge_variables
 from schema.merging import find_conflicts
 
-KEPT = 400_000
-"""Characters of all documents that are kept together: a tree is a hundred times its text."""
-ERRORS = 20
+KEPT = 16_777_216
+"""Bytes that the kept documents may take together, by this estimate; measured: 700 to 1,400 for a token."""
+TOKEN, CHARACTER = 1_000, 4
+ERRORS = 10
 """Errors that are told of a document."""
 SUGGESTED = 3
 """Errors that say what was perhaps meant: comparing a name with all others takes up to 5 ms."""
@@ -72,19 +73,24 @@ class Documents:
         self._schema = schema._schema
         self._limits = limits
         self._kept: OrderedDict[str, _Known] = OrderedDict()
-        self._length = 0
+        self._size = 0
         self._turn = asyncio.Lock()
 
     async def admit(self, query: str, *, suggestions: bool = False) -> None:
         """Have the document checked, so that `check` knows it: in a thread and one at a time, since it may
-        take 30 ms, for which nobody else would be answered."""
+        take 40 ms, for which nobody else would be answered."""
         known = self._kept.get(query)
-        if (known and known.told(suggestions=suggestions)) or self._judge(query):
+        if known is not None and known.told(suggestions=suggestions) is not None:
+            return
+        try:
+            tokens = judge_text(query, self._limits)
+        except LimitExceeded:
             return
         async with self._turn:
             known = self._kept.get(query)
             if known is None:
-                known = self._keep(query, _Known(await to_thread.run_sync(self._check, query)))
+                checked = await to_thread.run_sync(self._check, query)
+                known = self._keep(query, tokens, checked)
             if known.told(suggestions=suggestions) is None:
                 known.suggested = await to_thread.run_sync(self._suggest, query, known.checked)
 
@@ -92,39 +98,32 @@ class Documents:
         """Judge, parse and validate, unless that was done. With `suggestions`, errors say what was perhaps
         meant, which is for those alone who may ask for the schema."""
         known = self._kept.get(query)
-        if known is not None:
-            self._kept.move_to_end(query)
-        elif refused := self._judge(query):
-            return refused
-        else:
-            known = self._keep(query, _Known(self._check(query)))
+        if known is None:
+            try:
+                known = self._keep(query, judge_text(query, self._limits), self._check(query))
+            except LimitExceeded as error:  # cheap to find again, and not worth keeping
+                return (_wrapped(error),)
+        self._kept.move_to_end(query)
         told = known.told(suggestions=suggestions)
         if told is None:
             told = known.suggested = self._suggest(query, known.checked)
         return told
 
-    def _keep(self, query: str, known: "_Known") -> "_Known":
-        self._kept[query] = known
-        self._length += len(query)
-        while self._length > KEPT and len(self._kept) > 1:
-            dropped, _ = self._kept.popitem(last=False)
-            self._length -= len(dropped)
+    def _keep(self, query: str, tokens: int, checked: Checked) -> "_Known":
+        if query in self._kept:  # meanwhile, by somebody else
+            return self._kept[query]
+        known = self._kept[query] = _Known(checked, tokens * TOKEN + len(query) * CHARACTER)
+        self._size += known.size
+        while self._size > KEPT and len(self._kept) > 1:
+            _, dropped = self._kept.popitem(last=False)
+            self._size -= dropped.size
         return known
-
-    def _judge(self, query: str) -> tuple[GraphQLError, ...]:
-        """Why the text had better not be parsed. Found out anew each time: it is cheap, and not worth keeping
-        what a stranger made so large."""
-        try:
-            judge_text(query, self._limits)
-        except LimitExceeded as error:
-            return (_wrapped(error),)
-        return ()
 
     def _check(self, query: str) -> Checked:
         try:
-            document = parse(query, max_tokens=self._limits.tokens)
+            document = _parsed(query, self._limits)
         except GraphQLSyntaxError as error:
-            return (error,)
+            return (error.with_traceback(None),)  # its frames hold the parser
         if exceeded := tuple(map(_wrapped, judge_tree(document, self._limits))):
             return exceeded
         errors = validate(self._schema, document, _RULES, max_errors=ERRORS, hide_suggestions=True)
@@ -136,7 +135,7 @@ class Documents:
         errors = cast("tuple[GraphQLError, ...]", checked)
         if errors[0].original_error or isinstance(errors[0], GraphQLSyntaxError):
             return errors
-        found = validate(self._schema, parse(query), _RULES, max_errors=SUGGESTED)[:SUGGESTED]
+        found = validate(self._schema, _parsed(query, self._limits), _RULES, max_errors=SUGGESTED)[:SUGGESTED]
         return (*map(_of_document, found), *errors[len(found) :])
 
 
@@ -145,6 +144,8 @@ class _Known:
     """A document that was checked."""
 
     checked: Checked
+    size: int
+    """About how many bytes it takes."""
     suggested: tuple[GraphQLError, ...] | None = None
 
     def told(self, *, suggestions: bool) -> Checked | None:
@@ -159,3 +160,13 @@ def _wrapped(error: LimitExceeded) -> GraphQLError:
 def _of_document(error: GraphQLError) -> GraphQLError:
     """The error as one of the document, whatever a scalar's own parser raised beneath it."""
     return GraphQLError(error.message, error.nodes, error.source, error.positions)
+
+
+def _parsed(query: str, limits: Limits) -> DocumentNode:
+    """The document's tree, which goes as soon as nobody holds it: its tokens know both their neighbours, so
+    else it would wait for the garbage collector, which stops everybody for it."""
+    document = parse(query, max_tokens=limits.tokens)
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        token.prev, token = None, token.next
+    return document

@@ -74,12 +74,12 @@ _TOKEN = re.compile(
 )
 
 
-def judge_text(text: str, limits: Limits) -> None:
-    """Raises `LimitExceeded` for what the parser had better not see."""
+def judge_text(text: str, limits: Limits) -> int:
+    """How many tokens the document has. Raises `LimitExceeded` for what the parser had better not see."""
     if len(text) > limits.length:
         message = f"A document has at most {limits.length} characters; this one has {len(text)}"
         raise LimitExceeded("LENGTH", message, limit=limits.length, actual=len(text))
-    nesting = 0
+    number = nesting = 0
     for number, token in enumerate(_TOKEN.finditer(text), 1):
         if number > limits.tokens:
             message = f"A document has at most {limits.tokens} tokens"
@@ -94,6 +94,7 @@ def judge_text(text: str, limits: Limits) -> None:
             case "name" if token.end() - token.start() > NAME_LENGTH:
                 message = f"A name has at most {NAME_LENGTH} characters"
                 raise LimitExceeded("LENGTH", message, limit=NAME_LENGTH, actual=token.end() - token.start())
+    return number
 
 
 def judge_tree(document: DocumentNode, limits: Limits) -> Iterator[LimitExceeded]:

@@ -76,9 +76,8 @@ class _Merging:
         """The level's fields by their names in the answer, those of its fragments included."""
         found: dict[str, list[_Field]] = {}
         spread: set[str] = set()
-        waiting = level[::-1]
-        while waiting:
-            parent, selection_set = waiting.pop()
+        waiting = list(level)
+        for parent, selection_set in waiting:  # and what is added to it meanwhile
             for selection in selection_set.selections:
                 if isinstance(selection, FieldNode):
                     name = (selection.alias or selection.name).value
