@@ -29,14 +29,19 @@ export default [
     // a plain list.
     "@graphql-eslint/relay-edge-types": ["error", { listTypeCanWrapOnlyEdgeType: false }],
 
-    // An id is for what `node` finds again: Instance, Deployment, User; and for grants. All else is part of its
-    // parent, or happens once, and has no identity of its own.
+    // `Group.groupId` is called as group mappings call it. The rule knows no exceptions.
+    "@graphql-eslint/no-typename-prefix": "off",
+
+    // An id is for what `node` finds again: Instance, Deployment, User and the like. All else is part of its parent, or
+    // happens once, and has no identity of its own.
     "@graphql-eslint/strict-id-in-types": [
       "error",
       {
         exceptions: {
           suffixes: ["Connection", "Edge", "Event", "Payload"],
           types: [
+            "Access",
+            "AccessDecision",
             "AuthProviderInfo",
             "Condition",
             "Container",
@@ -46,6 +51,7 @@ export default [
             "DeploymentSummary",
             "Endpoint",
             "Facet",
+            "Group", // by the identity provider's id; the hub only knows of it
             "Hub", // there is only this one
             "InstanceSource",
             "Label",
