@@ -1,9 +1,9 @@
 """From a credential to an identity, with no database on the hot path.
 
-An identity younger than a second is served from memory, unless a change that concerns it was told meanwhile
-(`models.bus`). Who comes for an older one waits for the one query that is under way. While the database is out
-of reach, a session that was recognised before goes on until its token's end; an access token doesn't, because
-it may have been revoked meanwhile.
+An identity younger than a second is served from memory, unless a change was told that concerns it
+(`models.bus`). Who comes for an older one waits for the one query that is under way. While the database is
+out of reach, a session that was recognised before goes on until its token's end; an access token doesn't,
+because it may have been revoked meanwhile.
 
 A request needs a session's token that hasn't expired. What was opened with one lasts as long as its session.
 """

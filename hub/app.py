@@ -52,6 +52,9 @@ async def running_hub(settings: Settings, *, timing: Timing | None = None) -> As
     async with open_database(stored.url, listen_url=stored.listen_url) as database:
         with database.entered():
             hub = _assemble(settings, database, timing)
+            # In this order: what is looked at again finds nothing outdated.
+            database.bus.subscribe(hub.authenticator.heed)
+            database.bus.subscribe(hub.view.connections.heed)
             async with asyncio.TaskGroup() as tasks:
                 endless = _start(hub, database, tasks)
                 try:
