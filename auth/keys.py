@@ -38,6 +38,12 @@ def signing_key(secret: str) -> SigningKey:
     return SigningKey(_name(derived), derived)
 
 
+def state_key(secret: str) -> SigningKey:
+    """For what a browser keeps while somebody signs in at a provider; independent of the others."""
+    derived = _derived(secret, b"kubeairunway-hub sign-in state 1")
+    return SigningKey(_name(derived), derived)
+
+
 def sealing_key(secret: str) -> SealingKey:
     """Independent of the signing key, even if it comes from the same secret."""
     derived = _derived(secret, b"kubeairunway-hub sealing 1")

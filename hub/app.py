@@ -11,7 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 from auth.authenticator import Authenticator
+from auth.group_sync import GroupSync
 from auth.issuing import Sessions
+from auth.providers.catalogue import Providers
 from auth.session_rows import keep_sessions_swept
 from auth.sessions import SessionTokens
 from cluster.manager import InstanceManager
@@ -26,13 +28,14 @@ from hub.responses import REFUSALS, on_error, on_http_exception
 from hub.rules import grant_rules
 from hub.sessions import BrowserSessions
 from hub.settings import AuthSettings, Settings
+from hub.sign_in_routes import login_url, sign_in_routes
 from models.database import Database, open_database
 from models.rates import keep_swept
 from resolvers.instances import Registry
 from resolvers.scans import PAGES_KEPT, Scans
 from resolvers.services import Services
 from schema.build import build_schema
-from schema.hub import Hub
+from schema.hub import AuthProviderInfo, Hub
 from schema.view import View
 from schema.words import HubMode
 
@@ -76,6 +79,7 @@ class _Parts:
     manager: InstanceManager
     registry: Registry
     services: Services
+    groups: GroupSync
 
 
 def _assemble(settings: Settings, database: Database, timing: Timing | None) -> _Parts:
@@ -90,10 +94,11 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         rules=rules,
     )
     browsers = BrowserSessions(sessions=sessions, cookies=SessionCookies(settings.http.secure))
+    providers = Providers(settings.auth.sign_in, order=settings.auth.providers)
     view = View(
         schema=build_schema(),
         services=services,
-        hub=Hub(version=_version(), mode=HubMode.DEMO if settings.demo else HubMode.HUB, auth_providers=[]),
+        hub=_description(settings, providers),
         authenticator=authenticator,
         introspection=settings.graphql.introspection,
         limits=settings.graphql.limits,
@@ -103,7 +108,10 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         routes=[
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
-            *auth_routes(demo=settings.demo, browsers=browsers, rates=settings.rates),
+            *auth_routes(
+                demo=settings.demo, browsers=browsers, rates=settings.rates, offered=tuple(providers)
+            ),
+            *sign_in_routes(settings, providers=providers, browsers=browsers),
             *health_routes(database=database, manager=manager),
             *page_routes(),
         ],
@@ -115,7 +123,10 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         },
     )
     directory = CredentialDirectory(settings.credentials.path, exec_allow=settings.credentials.exec_allow)
-    return _Parts(app, view, authenticator, directory, manager, registry, services)
+    groups = GroupSync(
+        providers=providers, sealer=settings.auth.sealer(), max_age=settings.auth.group_max_age
+    )
+    return _Parts(app, view, authenticator, directory, manager, registry, services, groups)
 
 
 def _start(hub: _Parts, database: Database, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
@@ -128,6 +139,7 @@ def _start(hub: _Parts, database: Database, tasks: asyncio.TaskGroup) -> list[as
         "rechecks": hub.view.connections.keep_checked(hub.authenticator),
         "rate limits": keep_swept(),
         "sessions": keep_sessions_swept(),
+        "groups": hub.groups.keep_synced(),
         "token usage": hub.authenticator.keep_usage_recorded(),
     }
     return [tasks.create_task(loop, name=name) for name, loop in loops.items()]
@@ -136,6 +148,15 @@ def _start(hub: _Parts, database: Database, tasks: asyncio.TaskGroup) -> list[as
 def _sessions(settings: AuthSettings) -> Sessions:
     tokens = SessionTokens(keys=settings.key_ring(), lifetime=settings.access_lifetime)
     return Sessions(tokens=tokens, max_age=settings.session_max_age)
+
+
+def _description(settings: Settings, providers: Providers) -> Hub:
+    offered = [
+        AuthProviderInfo(provider=each.provider, name=each.name, login_url=login_url(each.id))
+        for each in providers
+    ]
+    mode = HubMode.DEMO if settings.demo else HubMode.HUB
+    return Hub(version=_version(), mode=mode, auth_providers=offered)
 
 
 async def _watch(directory: CredentialDirectory, manager: InstanceManager) -> None:

@@ -1,5 +1,6 @@
 """Sessions over HTTP: `/api/auth/…`. What a browser shows here may have expired: it comes to refresh it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,12 +14,14 @@ from auth.accounts import find_user, record_sign_in
 from auth.errors import AuthError, IdentityUnavailable, Reason, Unauthenticated
 from auth.identity import Identity, Method
 from auth.permissions import Grant
+from auth.providers.catalogue import ProviderInfo
 from auth.session_rows import revoke_sessions
 from hub.client_address import rate_key
 from hub.demo_users import DEMO_USERS, demo_person
 from hub.responses import problem_response
 from hub.sessions import BrowserSessions
 from hub.settings import RateSettings
+from hub.sign_in_routes import login_url
 from models.rates import count
 from schema.common import print_time
 from schema.errors import Problem, describe
@@ -30,8 +33,11 @@ class _DemoSignIn(msgspec.Struct):
     user: str
 
 
-def auth_routes(*, demo: bool, browsers: BrowserSessions, rates: RateSettings) -> list[BaseRoute]:
-    handlers = _Handlers(demo=demo, browsers=browsers, rates=rates)
+def auth_routes(
+    *, demo: bool, browsers: BrowserSessions, rates: RateSettings, offered: Sequence[ProviderInfo] = ()
+) -> list[BaseRoute]:
+    """`offered`: the ways to sign in."""
+    handlers = _Handlers(demo=demo, browsers=browsers, rates=rates, offered=offered)
     return [
         Route("/api/auth/providers", handlers.providers),
         Route("/api/auth/me", handlers.me),
@@ -46,9 +52,13 @@ class _Handlers:
     demo: bool
     browsers: BrowserSessions
     rates: RateSettings
+    offered: Sequence[ProviderInfo]
 
     async def providers(self, _request: Request) -> Response:
-        return JSONResponse({"providers": [], **({"demo": list(DEMO_USERS)} if self.demo else {})})
+        offered = [
+            {"id": each.id, "name": each.name, "loginUrl": login_url(each.id)} for each in self.offered
+        ]
+        return JSONResponse({"providers": offered, **({"demo": list(DEMO_USERS)} if self.demo else {})})
 
     async def me(self, request: Request) -> Response:
         identity = _recognised(request)

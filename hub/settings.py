@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 from pydantic import SecretStr
 
-from auth.keys import KeyRing, sealing_key, signing_key, stand_in_secret
+from auth.keys import KeyRing, sealing_key, signing_key, stand_in_secret, state_key
 from auth.people import Person
 from auth.providers.config import SignInConfig
 from auth.sessions import LIFETIME
@@ -102,6 +102,11 @@ class AuthSettings:
         return KeyRing(
             signing_key(self._session_secret()), None if previous is None else signing_key(previous)
         )
+
+    def state_keys(self) -> KeyRing:
+        """For the cookies of sign-ins that are under way."""
+        previous = self.session_secret_previous
+        return KeyRing(state_key(self._session_secret()), None if previous is None else state_key(previous))
 
     def sealer(self) -> Sealer:
         """Seals with ENCRYPTION_KEY, else by the session secret, and opens what any of the others sealed:

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Self
 
 import httpx2
+from msgspec import structs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -18,16 +20,19 @@ from auth.grants import TokenLimits
 from auth.identity import Provider
 from auth.people import Person
 from auth.permissions import Role, Scope
+from auth.providers.config import SignInConfig
 from cluster.timing import Timing
 from hub.app import RunningHub, running_hub
 from hub.server import Server, configure, listen
 from hub.settings import (
+    SIGN_INS,
     AuthSettings,
     CredentialsSettings,
     DatabaseSettings,
     GraphqlSettings,
     HttpSettings,
     LogSettings,
+    RateSettings,
     Settings,
 )
 from models.url import DatabaseUrl, SqliteUrl
@@ -46,22 +51,33 @@ def hub_settings(
     introspection: bool | None = None,
     limits: Limits = DEFAULT_LIMITS,
     port: int = 0,
+    sign_in: SignInConfig | None = None,
+    trusted_proxies: tuple[str, ...] = (),
 ) -> Settings:
+    sign_in = sign_in or SignInConfig()
     return Settings(
         hub_mode=True,
         demo=demo,
-        http=HttpSettings(host="127.0.0.1", port=port, public_url=None, allowed_origins=()),
+        http=HttpSettings(
+            host="127.0.0.1",
+            port=port,
+            public_url=None,
+            allowed_origins=(),
+            trusted_proxies=tuple(map(ip_network, trusted_proxies)),
+        ),
         auth=AuthSettings(
             session_secret="a secret of these tests, long enough",
             session_secret_previous=None,
             stand_in_path=folder / "session.key",
             administrators=frozenset(),
-            providers=(),
+            providers=tuple(name for name in ("entra", "github", "oidc") if getattr(sign_in, name)),
+            sign_in=sign_in,
         ),
         database=DatabaseSettings(url=database or SqliteUrl(path=folder / "hub.db")),
         credentials=CredentialsSettings(path=folder / "credentials", exec_allow=frozenset()),
         graphql=GraphqlSettings(introspection=introspection, limits=limits),
         log=LogSettings(format="text", level="info"),
+        rates=RateSettings(sign_in=structs.replace(SIGN_INS, times=1_000)),
         warnings=(),
     )
 
@@ -177,11 +193,27 @@ async def running(
     introspection: bool | None = None,
     limits: Limits = DEFAULT_LIMITS,
     port: int = 0,
+    sign_in: SignInConfig | None = None,
+    trusted_proxies: tuple[str, ...] = (),
 ) -> AsyncIterator[HubUnderTest]:
     """Serves until the block ends, then shuts down as a SIGTERM does."""
     settings = hub_settings(
-        folder, database=database, demo=demo, introspection=introspection, limits=limits, port=port
+        folder,
+        database=database,
+        demo=demo,
+        introspection=introspection,
+        limits=limits,
+        port=port,
+        sign_in=sign_in,
+        trusted_proxies=trusted_proxies,
     )
+    async with serving(settings, timing=timing) as hub:
+        yield hub
+
+
+@asynccontextmanager
+async def serving(settings: Settings, *, timing: Timing = FAST) -> AsyncIterator[HubUnderTest]:
+    """As `running`, with settings of the test's own."""
     settings.credentials.path.mkdir(exist_ok=True)
     started = asyncio.Event()
     with listen(settings.http) as listening:
