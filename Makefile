@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check format bench soak envtest web schema released lock clean
+.PHONY: help demo run test check format bench soak fuzz envtest web schema released lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +41,9 @@ bench: $(VENV)/dev.stamp ## Every benchmark, each as a ratio from one run
 soak: $(VENV)/dev.stamp ## The randomised tests with many more examples; for releases
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m 'not browser' --timeout=1800 tests/resolvers tests/schema
 
+fuzz: $(VENV)/fuzz.stamp ## The demo under schemathesis for five minutes: no server error, no leak; for releases
+	$(BIN)/python -m pytest -m fuzz -s tests/fuzz
+
 envtest: ## Build the real API server that tests use (Go 1.26+; 5 to 10 minutes the first time, then cached)
 	$(PYTHON) -m tests.support.envtest build
 
@@ -56,6 +59,7 @@ released: ## At a release: from now on tests prove that schema.graphql breaks no
 lock: ## Write requirements*.txt anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements-dev.txt
+	uv pip compile pyproject.toml --group dev --group fuzz --universal --python-version 3.11 --generate-hashes --no-header -o requirements-fuzz.txt
 	uv pip compile --group node --universal --python-version 3.11 --generate-hashes --no-header -o requirements-node.txt
 
 clean: ## Remove all that make made, but not ./data
@@ -69,4 +73,8 @@ $(VENV)/run.stamp: requirements.txt
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.txt
 	$(PIP) -r requirements-dev.txt
+	touch $@
+
+$(VENV)/fuzz.stamp: $(VENV)/dev.stamp requirements-fuzz.txt
+	$(PIP) -r requirements-fuzz.txt
 	touch $@

@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def running_demo(directory: Path) -> AsyncIterator[str]:
+async def running_demo(directory: Path, *, stderr: int | None = None, **settings: str) -> AsyncIterator[str]:
     """Yields the base URL once the demo is ready; its state is below `directory`."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PORT": str(port)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PORT": str(port), **settings}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hub", "demo", cwd=directory, env=environment, stdout=DEVNULL
+        sys.executable, "-m", "hub", "demo", cwd=directory, env=environment, stdout=DEVNULL, stderr=stderr
     )
     try:
         base = f"http://localhost:{port}"
