@@ -54,6 +54,12 @@ class Server(uvicorn.Server):
         gc.enable()  # `hub.__main__` turned it off
         self._on_started()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # What is left after the grace has an answer that its reader doesn't take.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
 
 def configure(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(

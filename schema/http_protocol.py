@@ -34,7 +34,7 @@ class HttpProtocol(Watched, HttpToolsProtocol):
         self._gone: Callable[[], None] | None = None
         self._late: TimerHandle | None = None
         self._head = 0
-        """Bytes of a head that isn't complete, more or less; 0 when there is none."""
+        """Bytes of a head that isn't complete, at least; 0 when there is none."""
         self._ending = False
 
     # ------------------------------------------------------------ pushed bodies
@@ -109,12 +109,11 @@ class HttpProtocol(Watched, HttpToolsProtocol):
     # ------------------------------------------------------------ requests
 
     def data_received(self, data: bytes) -> None:
+        super().data_received(data)
         if self._head:
             self._head += len(data)
             if self._head > HEAD_LIMIT:
                 self._refuse_head()
-                return
-        super().data_received(data)
 
     def on_message_begin(self) -> None:
         self._head = 1

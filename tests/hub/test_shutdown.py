@@ -16,11 +16,12 @@ from auth.permissions import Role
 from hub.demo.cluster import SimulatedCluster
 from hub.demo.load import churn, populate
 from tests.support.certificates import self_signed
+from tests.support.event_streams import EventStream, a_stream, an_http_connection, request
 from tests.support.hub import GraphqlSocket, HubClient, running
 from tests.support.hub_process import GONE_WITHIN, served_hub
 from tests.support.instances import until_instance
 from tests.support.kubeconfigs import client_certificate, kubeconfig
-from tests.support.replaying import EVENTS, a_client
+from tests.support.replaying import EVENTS, RECEIVE_BUFFER, TRANSPORTS, a_client
 from tests.support.waiting import until
 
 SUBSCRIPTIONS = (
@@ -38,6 +39,36 @@ subscription {{
   deploymentEvents {{ type instanceId deploymentId deployment {{ id uid namespace {MANY_FIELDS} }} }}
 }}"""
 """Messages of some 8 KB: a few dozen fill a socket."""
+LARGE_PAGE = (
+    f"{{ deployments(first: {COUNT}) {{ nodes {{ {' '.join(f'a{n}: uid' for n in range(45))} }} }} }}"
+)
+"""An answer that fills one too."""
+
+
+async def streaming(stack: AsyncExitStack, hub: HubClient, token: str) -> Sequence[EventStream]:
+    """An event stream for every subscription there is, each of which has answered."""
+    streams = [await stack.enter_async_context(a_stream(hub, token, query)) for query in SUBSCRIPTIONS]
+    for stream in streams:
+        await stream.next()
+    return streams
+
+
+async def cut(stream: EventStream) -> bool:
+    """Whether it ends without a word; what comes before is skipped."""
+    while (message := await stream.message()) is not None:
+        assert isinstance(message, dict)
+        assert "data" in message
+    return not stream.ended
+
+
+async def not_reading(stack: AsyncExitStack, hub: HubClient, token: str) -> None:
+    """Clients of every transport that leave unread what they asked for."""
+    for by in TRANSPORTS:
+        client = await stack.enter_async_context(a_client(hub, token, query=LARGE, by=by))
+        client.reading.clear()
+    connection = await stack.enter_async_context(an_http_connection(hub, receive_buffer=RECEIVE_BUFFER))
+    connection.send(request({"query": LARGE_PAGE}, token=token, accept="application/json"))
+    await connection.head()
 
 
 async def subscribed(stack: AsyncExitStack, hub: HubClient, token: str) -> Sequence[GraphqlSocket]:
@@ -68,16 +99,18 @@ async def test_sigterm_ends_the_process_and_its_clients_come_again(
         keys = populate(simulated_cluster, count=COUNT, namespaces=["ml-team"])
         await until_instance(hub, hub.admin, "east", status="CONNECTED", deploymentCount=COUNT)
         sockets = await subscribed(stack, hub, hub.admin)
-        stalled = await stack.enter_async_context(a_client(hub, hub.admin, query=LARGE))
-        stalled.reading.clear()
+        streams = await streaming(stack, hub, hub.admin)
+        await not_reading(stack, hub, hub.admin)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(churn(simulated_cluster, keys=keys, rate=200, seconds=2))
             closings = [tasks.create_task(closing(socket)) for socket in sockets]
+            cuts = [tasks.create_task(cut(stream)) for stream in streams]
             hub.process.send_signal(signal.SIGTERM)
             began = time.monotonic()
             await until(lambda: has_ended(hub.process), within=GONE_WITHIN)
             assert time.monotonic() - began < GONE_WITHIN
         assert [each.result() for each in closings] == [1012] * CONNECTIONS
+        assert [each.result() for each in cuts] == [True] * len(SUBSCRIPTIONS)
 
 
 async def has_ended(process: psutil.Process) -> bool:
@@ -128,17 +161,18 @@ async def test_nothing_is_left(tmp_path: Path, simulated_cluster: SimulatedClust
             await until_instance(hub, admin, "away", status="DISCONNECTED")
             assert not temporary_files(), "no key stays on disk"
             sockets = await subscribed(clients, hub, admin)
-            stalled, vanishing = [
-                await clients.enter_async_context(a_client(hub, admin, query=LARGE)) for _ in range(2)
-            ]
-            stalled.reading.clear()
-            vanishing.abort()
+            streams = await streaming(clients, hub, admin)
+            await not_reading(clients, hub, admin)
+            for by in TRANSPORTS:
+                vanishing = await clients.enter_async_context(a_client(hub, admin, query=LARGE, by=by))
+                vanishing.abort()
             await churn(simulated_cluster, keys=keys, rate=300, seconds=1)
             began = time.monotonic()
         assert time.monotonic() - began < GONE_WITHIN
         ends = [each for each in psutil.Process().net_connections() if each.laddr.port == hub.port]
         assert not ends, "also of those who don't read"
         assert [await closing(socket) for socket in sockets] == [1012] * CONNECTIONS
+        assert all([await cut(stream) for stream in streams])
 
     async def nothing_more() -> bool:
         return held() <= before

@@ -1,14 +1,16 @@
-"""One change to many sockets: company that is found, lost and found again, and what is left at the end."""
+"""One change to many subscribers: company that is found, lost and found again, and what is left at the end.
+
+Company is found across transports: every cohort here has members by WebSocket and by SSE.
+"""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from itertools import pairwise
+from itertools import cycle, islice, pairwise
 from typing import Any
 
 import pytest
-from starlette.routing import Route
 
 from auth.accounts import ensure_user, grant_role, list_accounts, revoke_role
 from auth.identity import Provider
@@ -18,24 +20,25 @@ from cluster.changes import MAX_TOMBSTONES
 from cluster.store import Store
 from hub.demo.load import churn, populate
 from hub.demo.resources import model_deployments
-from schema.fanout import Cohort
-from schema.view import View
-from tests.support.hub import GraphqlSocket, HubUnderTest
-from tests.support.replaying import FIELDS, Client, a_client, answer
+from tests.support.hub import GraphqlSocket
+from tests.support.live import cohorts, until_cohorts, until_nothing_is_held
+from tests.support.replaying import FIELDS, TRANSPORTS, Client, Transport, a_client, answer
 from tests.support.resources import deployment
 from tests.support.surface import World
 from tests.support.waiting import until
 
 GROUP = "airunway.ai"
 NAMESPACES = ("ml-team", "team-b")
+LONG = 50 * "x"
+ALIASES = " ".join(f"a{number}{LONG}: id b{number}{LONG}: phase" for number in range(25))
 LARGE = f"""
 subscription {{
   deploymentEvents {{
     type instanceId deploymentId
-    deployment {{ {FIELDS} {" ".join(f"a{number}: id b{number}: phase" for number in range(60))} }}
+    deployment {{ {FIELDS} {ALIASES} }}
   }}
 }}"""
-"""Messages of some 4 KB, which take a millisecond to make."""
+"""Messages of some 4 KB, with as many aliases as are allowed."""
 
 
 @pytest.fixture
@@ -45,30 +48,19 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 
 
 async def clients(
-    stack: AsyncExitStack, world: World, count: int, *, token: str | None = None, **options: Any
+    stack: AsyncExitStack,
+    world: World,
+    count: int,
+    *,
+    token: str | None = None,
+    by: Sequence[Transport] = TRANSPORTS,
+    **options: Any,
 ) -> list[Client]:
+    """By these transports in turn."""
     return [
-        await stack.enter_async_context(a_client(world.hub, token or world.admin, **options))
-        for _ in range(count)
+        await stack.enter_async_context(a_client(world.hub, token or world.admin, by=transport, **options))
+        for transport in islice(cycle(by), count)
     ]
-
-
-def cohorts(hub: HubUnderTest) -> Sequence[Cohort]:
-    """The companies of subscribers, which a user notices as memory and time alone."""
-    for route in hub.running.app.routes:
-        if isinstance(route, Route) and isinstance(view := route.endpoint, View):
-            return view.fanout._all()
-    raise AssertionError("nothing is served at /graphql")
-
-
-async def until_cohorts(hub: HubUnderTest, *sizes: int) -> None:
-    async def stand() -> bool:
-        return sorted(len(cohort.members) for cohort in cohorts(hub)) == sorted(sizes)
-
-    try:
-        await until(stand)
-    except TimeoutError:
-        pytest.fail(f"{[len(cohort.members) for cohort in cohorts(hub)]} instead of {sizes}")
 
 
 def held(world: World) -> dict[str, Any]:
@@ -134,15 +126,16 @@ async def test_those_who_ask_the_same_are_answered_together_and_leave_nothing(
         await reader.complete()
     await until_cohorts(world.hub, 10)
     await stack.aclose()
-    await until_cohorts(world.hub)
+    await until_nothing_is_held(world.hub)
 
 
+@pytest.mark.parametrize("by", TRANSPORTS)
 async def test_a_reader_who_stalls_holds_up_nobody_and_misses_nothing(
-    world: World, stack: AsyncExitStack
+    world: World, stack: AsyncExitStack, by: Transport
 ) -> None:
     keys = populate(world.east, count=100, namespaces=NAMESPACES)
     healthy = await clients(stack, world, 3, query=LARGE)
-    stalling = await clients(stack, world, 3, query=LARGE)
+    stalling = await clients(stack, world, 3, query=LARGE, by=[by])
     await in_step(world, *healthy, *stalling)
     await until_cohorts(world.hub, 6)
     for reader in stalling:
@@ -175,11 +168,14 @@ async def test_sockets_that_vanish_while_answers_are_made_disturb_nobody(
     await until_cohorts(world.hub, 2)
 
 
-async def test_rights_that_shrink_while_the_answer_is_under_way(world: World, stack: AsyncExitStack) -> None:
+@pytest.mark.parametrize("by", TRANSPORTS)
+async def test_rights_that_shrink_while_the_answer_is_under_way(
+    world: World, stack: AsyncExitStack, by: Transport
+) -> None:
     token = await world.hub.token("somebody", Role.VIEWER)
     populate(world.east, count=600, namespaces=NAMESPACES)
     await in_step(world)
-    (reader,) = await clients(stack, world, 1, token=token, query=LARGE)
+    (reader,) = await clients(stack, world, 1, token=token, query=LARGE, by=[by])
     await reader.until(lambda: reader.replay.count > 0)
     reader.reading.clear()
     grant_id = await regrant(world, "somebody", Scope("east", ("team-b",)))
@@ -199,13 +195,15 @@ async def test_rights_that_shrink_while_the_answer_is_under_way(world: World, st
     await until_cohorts(world.hub)
 
 
+@pytest.mark.parametrize("by", TRANSPORTS)
 async def test_rights_that_grow_are_shown_without_subscribing_anew(
-    world: World, stack: AsyncExitStack
+    world: World, stack: AsyncExitStack, by: Transport
 ) -> None:
     token = await world.hub.token("somebody")
     populate(world.east, count=20, namespaces=NAMESPACES)
     await in_step(world)
-    silent, admins = await clients(stack, world, 1, token=token), await clients(stack, world, 1)
+    silent = await clients(stack, world, 1, token=token, by=[by])
+    admins = await clients(stack, world, 1)
     await in_step(world, *admins)
     assert silent[0].replay.count == 0
     await regrant(world, "somebody", Scope("east", ("team-b",)))
@@ -215,12 +213,13 @@ async def test_rights_that_grow_are_shown_without_subscribing_anew(
     await until_cohorts(world.hub, 1, 1)
 
 
+@pytest.mark.parametrize("by", TRANSPORTS)
 async def test_who_is_behind_the_tombstones_is_told_and_nobody_else_is(
-    world: World, stack: AsyncExitStack
+    world: World, stack: AsyncExitStack, by: Transport
 ) -> None:
     keys = populate(world.east, count=100, namespaces=NAMESPACES)
     healthy = await clients(stack, world, 1)
-    (stalled,) = await clients(stack, world, 1, query=LARGE)
+    (stalled,) = await clients(stack, world, 1, query=LARGE, by=[by])
     await in_step(world, *healthy, stalled)
     stalled.reading.clear()
     await churn(world.east, keys=keys, rate=400, seconds=1)

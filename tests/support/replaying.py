@@ -1,16 +1,17 @@
-"""WebSocket clients of the deployment stream that can stop reading, and what they make of what they hear."""
+"""Clients of the deployment stream that can stop reading, and what they make of what they hear."""
 
 import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from tests.support.event_streams import EventStream, a_stream
 from tests.support.hub import PROTOCOL, HubClient
 
 FIELDS = "id uid resourceVersion phase namespace"
@@ -59,32 +60,48 @@ class Replay:
                 del self.shown[key]
 
 
-class Client:
-    """A connection with one subscription, read as long as `reading` is set."""
+class Source(Protocol):
+    """One subscription, by some transport."""
 
-    def __init__(self, connection: ClientConnection, replay: Replay) -> None:
+    async def receive(self) -> Json | None:
+        """The next execution result; None at the end."""
+        ...
+
+    async def complete(self) -> None:
+        """Want no more of it."""
+        ...
+
+    def abort(self) -> None:
+        """As when the client's machine vanishes."""
+        ...
+
+
+class Client:
+    """A subscription that is read as long as `reading` is set."""
+
+    def __init__(self, source: Source, replay: Replay) -> None:
         self.replay = replay
         self.reading = asyncio.Event()
         self.reading.set()
         self.errors: list[Json] = []
         """What ended the subscription."""
-        self._connection = connection
+        self.complete = source.complete
+        self.abort = source.abort
+        self._source = source
         self._news = asyncio.Event()
 
     async def listen(self) -> None:
-        with suppress(ConnectionClosed):
-            while True:
-                await self.reading.wait()
-                self._take(await self._connection.recv())
-                self._news.set()
+        while True:
+            await self.reading.wait()
+            result = await self._source.receive()
+            if result is None:
+                break
+            if "errors" in result:
+                self.errors += result["errors"]
+            else:
+                self.replay.take(result["data"]["deploymentEvents"])
+            self._news.set()
         self._news.set()
-
-    async def complete(self) -> None:
-        await self._connection.send(json.dumps({"type": "complete", "id": "1"}))
-
-    def abort(self) -> None:
-        """As when the client's machine vanishes."""
-        self._connection.transport.abort()
 
     async def until(self, condition: Callable[[], bool], *, within: float = 20.0) -> None:
         """Until it holds, looking again at every message."""
@@ -99,21 +116,50 @@ class Client:
                 f"not within {within} s: {replay.count} events, {self.errors}, {replay.live}, {replay.shown}"
             ) from error
 
-    def _take(self, data: str | bytes) -> None:
-        message = json.loads(data)
+
+class _WebSocket:
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    async def receive(self) -> Json | None:
+        try:
+            message = json.loads(await self._connection.recv())
+        except ConnectionClosed:
+            return None
         if message["type"] == "error":
-            self.errors += message["payload"]
-            return
+            return {"errors": message["payload"]}
         assert message["type"] == "next", message
-        assert "errors" not in message["payload"], message
-        self.replay.take(message["payload"]["data"]["deploymentEvents"])
+        result: Json = message["payload"]
+        return result
+
+    async def complete(self) -> None:
+        await self._connection.send(json.dumps({"type": "complete", "id": "1"}))
+
+    def abort(self) -> None:
+        self._connection.transport.abort()
+
+
+class _EventStream:
+    def __init__(self, stream: EventStream) -> None:
+        self._stream = stream
+
+    async def receive(self) -> Json | None:
+        message = await self._stream.message()
+        return message if isinstance(message, dict) else None
+
+    async def complete(self) -> None:
+        self._stream.connection.writer.close()
+
+    def abort(self) -> None:
+        self._stream.connection.abort()
+
+
+Transport = Callable[[HubClient, str, str, Json], AbstractAsyncContextManager[Source]]
+"""Subscribes at a hub with a token to a document with variables."""
 
 
 @asynccontextmanager
-async def a_client(
-    hub: HubClient, token: str, *, query: str = EVENTS, replay: Replay | None = None, **variables: Any
-) -> AsyncIterator[Client]:
-    """Subscribed when the block begins; closed, however it stands, when it ends."""
+async def by_websocket(hub: HubClient, token: str, query: str, variables: Json) -> AsyncIterator[Source]:
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     raw.setblocking(False)
@@ -132,7 +178,32 @@ async def a_client(
         assert json.loads(await connection.recv()) == {"type": "connection_ack"}
         payload = {"query": query, "variables": variables}
         await connection.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
-        client = Client(connection, replay or Replay())
+        yield _WebSocket(connection)
+
+
+@asynccontextmanager
+async def by_event_stream(hub: HubClient, token: str, query: str, variables: Json) -> AsyncIterator[Source]:
+    async with a_stream(hub, token, query, variables, receive_buffer=RECEIVE_BUFFER) as stream:
+        assert stream.status == 200
+        yield _EventStream(stream)
+
+
+TRANSPORTS = (by_websocket, by_event_stream)
+
+
+@asynccontextmanager
+async def a_client(
+    hub: HubClient,
+    token: str,
+    *,
+    query: str = EVENTS,
+    replay: Replay | None = None,
+    by: Transport = by_websocket,
+    **variables: Any,
+) -> AsyncIterator[Client]:
+    """Subscribed when the block begins; closed, however it stands, when it ends."""
+    async with by(hub, token, query, variables) as source:
+        client = Client(source, replay or Replay())
         listening = asyncio.create_task(client.listen(), name="client")
         try:
             yield client
