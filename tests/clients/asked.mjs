@@ -1,6 +1,6 @@
-// What the scripts of this folder have in common. Each asks one operation with one client, as its argument (JSON)
-// says, and prints what comes, a line of JSON each, until its stdin ends:
-// {next: …}, {error: […]}, {complete: true}, {closed: code} of a socket, {fetched: …} of a request if `traced`.
+// What the scripts of this folder have in common. Each asks one operation with one client, as its argument
+// (JSON) says, and prints what comes, a line of JSON each, until its stdin ends: {next: …}, {error: […]},
+// {complete: true}, {closed: code} of a socket, and {fetched: …} of each request if `traced`.
 import { createClient as createStreamClient } from "graphql-sse";
 import { createClient as createSocketClient } from "graphql-ws";
 import WebSocket from "ws";
@@ -21,7 +21,10 @@ export function told(result) {
 export const sink = {
   next: told,
   // A list of GraphQL's errors, a socket's close event, or whatever else went wrong.
-  error: (error) => print({ error: Array.isArray(error) ? error : { code: error.code, message: error.message || error.reason } }),
+  error: (error) =>
+    print({
+      error: Array.isArray(error) ? error : { code: error.code, message: error.message || error.reason },
+    }),
   complete: () => print({ complete: true }),
 };
 

@@ -8,7 +8,11 @@ function get() {
 
 function post() {
   const body = JSON.stringify({ query, variables });
-  return tracedFetch(url, { method: "POST", headers: { ...headers(), "content-type": "application/json" }, body });
+  return tracedFetch(url, {
+    method: "POST",
+    headers: { ...headers(), "content-type": "application/json" },
+    body,
+  });
 }
 
 untilDone();

@@ -2,7 +2,19 @@
 import { createHash } from "node:crypto";
 import { Client, fetchExchange, subscriptionExchange } from "@urql/core";
 import { persistedExchange } from "@urql/exchange-persisted";
-import { headers, print, query, sink, socketClient, told, tracedFetch, transport, untilDone, url, variables } from "./asked.mjs";
+import {
+  headers,
+  print,
+  query,
+  sink,
+  socketClient,
+  told,
+  tracedFetch,
+  transport,
+  untilDone,
+  url,
+  variables,
+} from "./asked.mjs";
 
 const sockets = socketClient();
 
@@ -10,7 +22,9 @@ const EXCHANGES = {
   WebSocket: [
     subscriptionExchange({
       enableAllOperations: true,
-      forwardSubscription: (asked) => ({ subscribe: (to) => ({ unsubscribe: sockets.subscribe(asked, to) }) }),
+      forwardSubscription: (asked) => ({
+        subscribe: (to) => ({ unsubscribe: sockets.subscribe(asked, to) }),
+      }),
     }),
   ],
   "HTTP, persisted": [

@@ -6,7 +6,11 @@ import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { OperationTypeNode } from "graphql";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
-import { CreateDeploymentDocument, DeploymentEventsDocument, DeploymentsDocument } from "./generated/graphql.js";
+import {
+  CreateDeploymentDocument,
+  DeploymentEventsDocument,
+  DeploymentsDocument,
+} from "./generated/graphql.js";
 
 const [token, address = "http://localhost:3001/graphql"] = process.argv.slice(2);
 const authorization = `Bearer ${token}`;
@@ -18,7 +22,9 @@ const sockets = createClient({
   shouldRetry: (problem) => !(problem instanceof Error),
 });
 // Sends a hash for a query that the hub knows.
-const hashes = createPersistedQueryLink({ sha256: (text) => createHash("sha256").update(text).digest("hex") });
+const hashes = createPersistedQueryLink({
+  sha256: (text) => createHash("sha256").update(text).digest("hex"),
+});
 const http = hashes.concat(new HttpLink({ uri: address, headers: { authorization } }));
 
 const client = new ApolloClient({
@@ -30,10 +36,18 @@ const client = new ApolloClient({
   cache: new InMemoryCache(),
 });
 
-const { data } = await client.query({ query: DeploymentsDocument, variables: { filter: { namespaces: ["ml-team"] } } });
+const { data } = await client.query({
+  query: DeploymentsDocument,
+  variables: { filter: { namespaces: ["ml-team"] } },
+});
 console.log(data?.deployments.totalCount, "deployments");
 
-const input = { instanceId: "prod-east", namespace: "ml-team", name: `apollo-${Date.now()}`, model: { id: "Qwen/Qwen3-8B" } };
+const input = {
+  instanceId: "prod-east",
+  namespace: "ml-team",
+  name: `apollo-${Date.now()}`,
+  model: { id: "Qwen/Qwen3-8B" },
+};
 const create = () => client.mutate({ mutation: CreateDeploymentDocument, variables: { input } });
 
 const variables = { filter: { instanceIds: ["prod-east"], name: input.name } };

@@ -19,7 +19,10 @@ class HubError extends Error {
   }
 }
 
-async function ask<Data, Variables>(document: TypedDocumentNode<Data, Variables>, variables: Variables): Promise<Data> {
+async function ask<Data, Variables>(
+  document: TypedDocumentNode<Data, Variables>,
+  variables: Variables,
+): Promise<Data> {
   const response = await fetch(address, {
     method: "POST",
     headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
@@ -34,7 +37,10 @@ async function ask<Data, Variables>(document: TypedDocumentNode<Data, Variables>
 async function* deployments(instanceId: string) {
   let after: string | null = null;
   do {
-    const page: DeploymentsQuery = await ask(DeploymentsDocument, { filter: { instanceIds: [instanceId] }, after });
+    const page: DeploymentsQuery = await ask(DeploymentsDocument, {
+      filter: { instanceIds: [instanceId] },
+      after,
+    });
     yield* page.deployments.nodes;
     after = page.deployments.pageInfo.hasNextPage ? page.deployments.pageInfo.endCursor : null;
   } while (after);
@@ -42,7 +48,12 @@ async function* deployments(instanceId: string) {
 
 for await (const { id, phase } of deployments("prod-east")) console.log(phase, id);
 
-const input = { instanceId: "prod-east", namespace: "ml-team", name: `fetch-${Date.now()}`, model: { id: "Qwen/Qwen3-8B" } };
+const input = {
+  instanceId: "prod-east",
+  namespace: "ml-team",
+  name: `fetch-${Date.now()}`,
+  model: { id: "Qwen/Qwen3-8B" },
+};
 const created = await ask(CreateDeploymentDocument, { input });
 console.log("created", created.createDeployment?.deployment.id);
 

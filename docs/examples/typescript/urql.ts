@@ -2,7 +2,11 @@
 import { Client, fetchExchange, subscriptionExchange } from "@urql/core";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
-import { CreateDeploymentDocument, DeploymentEventsDocument, DeploymentsDocument } from "./generated/graphql.js";
+import {
+  CreateDeploymentDocument,
+  DeploymentEventsDocument,
+  DeploymentsDocument,
+} from "./generated/graphql.js";
 
 const [token, address = "http://localhost:3001/graphql"] = process.argv.slice(2);
 const authorization = `Bearer ${token}`;
@@ -31,7 +35,12 @@ const client = new Client({
 const { data } = await client.query(DeploymentsDocument, { filter: { namespaces: ["ml-team"] } });
 console.log(data?.deployments.totalCount, "deployments");
 
-const input = { instanceId: "prod-east", namespace: "ml-team", name: `urql-${Date.now()}`, model: { id: "Qwen/Qwen3-8B" } };
+const input = {
+  instanceId: "prod-east",
+  namespace: "ml-team",
+  name: `urql-${Date.now()}`,
+  model: { id: "Qwen/Qwen3-8B" },
+};
 const create = () => client.mutation(CreateDeploymentDocument, { input });
 
 const filter = { instanceIds: ["prod-east"], name: input.name };

@@ -9,7 +9,7 @@ const [token, address = "ws://localhost:3001/graphql"] = process.argv.slice(2);
 const client = createClient({
   url: address,
   webSocketImpl: WebSocket, // browsers, and Node.js from 22 on, have one of their own
-  // A function, so that each connection can have a fresh token: after the close code 4403 the client connects again.
+  // A function, so that each connection can have a fresh token: after the close code 4403 comes another.
   connectionParams: () => ({ authorization: `Bearer ${token}` }),
   retryAttempts: Infinity,
   // Also while the hub can't be reached, but not after an error of our own. What is final, as 4401 (no good

@@ -25,15 +25,15 @@ export default [
     // Pages go forward only: a cursor is a place in an order, and nobody asked for the way back.
     "@graphql-eslint/relay-arguments": ["error", { includeBoth: false }],
 
-    // Connections have `nodes` besides `edges`, and what is short by nature (a deployment's pods, labels, facets) is
-    // a plain list.
+    // Connections have `nodes` besides `edges`, and what is short by nature (a deployment's pods, labels,
+    // facets) is a plain list.
     "@graphql-eslint/relay-edge-types": ["error", { listTypeCanWrapOnlyEdgeType: false }],
 
     // `Group.groupId` is called as group mappings call it. The rule knows no exceptions.
     "@graphql-eslint/no-typename-prefix": "off",
 
-    // An id is for what `node` finds again: Instance, Deployment, User and the like. All else is part of its parent, or
-    // happens once, and has no identity of its own.
+    // An id is for what `node` finds again: Instance, Deployment, User and the like. All else is part of its
+    // parent, or happens once, and has no identity of its own.
     "@graphql-eslint/strict-id-in-types": [
       "error",
       {
