@@ -85,9 +85,10 @@ async def delete_mapping(*, rules: GrantRules, permit: Permit, mapping_id: str, 
 
 
 async def affected_people(
-    *, rules: GrantRules, affected: list[Affected], first: int | None, after: str | None
+    *, rules: GrantRules, permit: Permit, affected: list[Affected], first: int | None, after: str | None
 ) -> Page[Profile]:
     """One page of those whom a change affects, by name, with their grants as they are now."""
+    _maker(permit)
     size = check_first(first, MOST_PEOPLE)
     cursor = ("", "") if after is None else decode_cursor(after)
     behind = [each for each in affected if each.key > cursor]

@@ -6,14 +6,16 @@ await between, so that readers at the same position are the same and can be shar
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import msgspec
 
+from auth.identity import Identity
 from auth.permissions import Permission
 from auth.policy import Permit
 from cluster.feed import Fleet
@@ -82,8 +84,9 @@ def now() -> datetime:
 class Live(Generic[E]):
     """A live question that was allowed: what a subscription's resolver returns.
 
-    Whoever serves it takes `reader`, `permission` (to narrow it again when the person's rights change) and
-    `pack` (from a turn's events to messages). Iterating it serves one subscriber alone.
+    Whoever serves it takes `reader`, `permission` (to narrow it again when the person's rights change),
+    `pack` (from a turn's events to messages) and `shown_by` (what of a person the reader has to be told anew
+    when it changes). Iterating it serves one subscriber alone.
     """
 
     def __init__(
@@ -93,10 +96,12 @@ class Live(Generic[E]):
         permission: Permission,
         fleet: Fleet,
         pack: Callable[[list[E]], Sequence[Any]] = tuple,
+        shown_by: Callable[[Identity], Hashable] = attrgetter("rights"),
     ) -> None:
         self.reader = reader
         self.permission = permission
         self.pack = pack
+        self.shown_by = shown_by
         self._fleet = fleet
 
     async def __aiter__(self) -> AsyncIterator[Any]:

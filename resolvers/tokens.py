@@ -34,9 +34,9 @@ async def create_token(
 
 async def revoke_token(*, asker: Identity, token_id: str) -> None:
     """End a token. One that revokes by being shown can only be itself. Raises NeedsSession and NotFound."""
+    if asker.method is Method.ACCESS_TOKEN and asker.credential_id != token_id:
+        raise NeedsSession("An access token can revoke only itself: sign in to revoke another one")
     token = await accounts.find_token(token_id)
     if token is None or not concerns(asker, token.user_id):
         raise NotFound
-    if asker.method is Method.ACCESS_TOKEN and asker.credential_id != token_id:
-        raise NeedsSession("An access token can revoke only itself: sign in to revoke another one")
     await accounts.revoke_token(token_id, now=datetime.now(UTC))

@@ -21,6 +21,7 @@ from cluster.types import InstanceStatus, Phase
 from credentials.types import CredentialSource
 from resolvers.deployments import Direction, OrderField
 from resolvers.streams import EventType
+from resolvers.viewer_stream import ViewerEventType
 from schema.words import ConditionStatus, ContainerState, Denial, HubMode, PodPhase
 
 
@@ -252,5 +253,14 @@ _expose(
         "NO_SCHEDULE": "Pods aren't scheduled there.",
         "PREFER_NO_SCHEDULE": "Pods are rather scheduled elsewhere.",
         "NO_EXECUTE": "Running pods are evicted too.",
+    },
+)
+_expose(
+    ViewerEventType,
+    "ViewerEventType",
+    "What happened to whoever is asking.",
+    {
+        "GRANTS_CHANGED": "Your grants changed; ask again for what depends on them.",
+        "SESSION_EXPIRING": "Your session or access token ends within five minutes, unless it is renewed.",
     },
 )

@@ -8,7 +8,7 @@ import structlog
 from graphql import GraphQLError
 
 import auth.errors
-from auth.errors import IdentityUnavailable, Unauthenticated
+from auth.errors import AuthError, IdentityUnavailable, Unauthenticated
 from auth.policy import Refusal, RefusalReason
 from cluster.errors import (
     ApiError,
@@ -19,12 +19,18 @@ from cluster.errors import (
     Unreachable,
 )
 from models.errors import DatabaseUnavailable, RateLimited
-from resolvers.errors import BadInput, NotFound, SlowConsumer
+from resolvers.errors import BadInput, NeedsSession, NotFound, SlowConsumer, UseCaseError
 
 log = structlog.get_logger("hub.errors")
 
 RETRY_AFTER = 5
 """Seconds, told with UNAVAILABLE: the database's pool reconnects by itself within these."""
+
+
+NEEDS_SESSION = {
+    "permission": None, "instanceId": None, "namespace": None, "reason": "SESSION_REQUIRED",
+}  # fmt: skip
+"""Of what an access token may not do, whatever its rights are."""
 
 
 class Refused(Exception):
@@ -77,26 +83,45 @@ def describe(error: BaseException) -> Problem:
     match error:
         case Refused():
             return _refused(error.refusal)
+        case AuthError() | UseCaseError():
+            return _of_ours(error)
+        case ClusterError():
+            return _of_cluster(error)
+        case LimitExceeded() | RateLimited():
+            return _limit_exceeded(error)
+        case PersistedQueryNotFound():
+            return Problem("PERSISTED_QUERY_NOT_FOUND", str(error))
+        case StreamEnded():
+            return Problem(error.code, str(error), {"reason": error.reason})
+        case DatabaseUnavailable():
+            return _unavailable()
+        case _:
+            return _unexpected(error)
+
+
+def _of_ours(error: AuthError | UseCaseError) -> Problem:
+    match error:
         case Unauthenticated():
             return Problem("UNAUTHENTICATED", str(error), {"reason": error.reason.value})
         case NotFound() | auth.errors.NotFound():
             return Problem("NOT_FOUND", "There is no such thing, or you may not see it")
         case BadInput() | auth.errors.InvalidRequest():
             return _bad_input(error)
-        case ClusterError():
-            return _of_cluster(error)
-        case LimitExceeded() | SlowConsumer() | RateLimited():
-            return _limit_exceeded(error)
-        case PersistedQueryNotFound():
-            return Problem("PERSISTED_QUERY_NOT_FOUND", str(error))
-        case StreamEnded():
-            return Problem(error.code, str(error), {"reason": error.reason})
-        case DatabaseUnavailable() | IdentityUnavailable():
-            return Problem(
-                "UNAVAILABLE", "The database is out of reach; try again", {"retryAfter": RETRY_AFTER}
-            )
+        case auth.errors.Conflict():
+            return Problem("CONFLICT", str(error))
+        case NeedsSession():
+            return Problem("FORBIDDEN", str(error), NEEDS_SESSION)
+        case IdentityUnavailable():
+            return _unavailable()
+        case SlowConsumer():
+            again = "The stream fell too far behind; subscribe anew"
+            return Problem("LIMIT_EXCEEDED", again, {"reason": "SLOW_CONSUMER"})
         case _:
             return _unexpected(error)
+
+
+def _unavailable() -> Problem:
+    return Problem("UNAVAILABLE", "The database is out of reach; try again", {"retryAfter": RETRY_AFTER})
 
 
 def _unexpected(error: BaseException) -> Problem:
@@ -104,10 +129,7 @@ def _unexpected(error: BaseException) -> Problem:
     return Problem("INTERNAL", "Something went wrong inside the hub; the request id finds it in the log")
 
 
-def _limit_exceeded(error: LimitExceeded | SlowConsumer | RateLimited) -> Problem:
-    if isinstance(error, SlowConsumer):
-        again = "The stream fell too far behind; subscribe anew"
-        return Problem("LIMIT_EXCEEDED", again, {"reason": "SLOW_CONSUMER"})
+def _limit_exceeded(error: LimitExceeded | RateLimited) -> Problem:
     extras = {"reason": error.reason, "limit": error.limit, "actual": error.actual}
     if isinstance(error, RateLimited):
         return Problem("RATE_LIMITED", str(error), {**extras, "retryAfter": error.retry_after})
@@ -115,8 +137,7 @@ def _limit_exceeded(error: LimitExceeded | SlowConsumer | RateLimited) -> Proble
 
 
 def _bad_input(error: BadInput | InvalidDraft | auth.errors.InvalidRequest) -> Problem:
-    problems = () if isinstance(error, auth.errors.InvalidRequest) else error.problems
-    fields = [{"path": path, "message": message} for path, message in problems]
+    fields = [{"path": path, "message": message} for path, message in error.problems]
     return Problem("BAD_USER_INPUT", str(error), {"fields": fields})
 
 

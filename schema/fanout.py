@@ -94,7 +94,8 @@ class FanOut:
     def subscribe(self, *, question: Question, live: Live[Any], outlet: Outlet) -> Subscriber:
         """Answer the question on the outlet until `unsubscribe`, or until the outlet's `end` is called."""
         cohort = self._place(Cohort(question, live, live.reader))
-        subscriber = Subscriber(outlet, cohort, question.rights)
+        identity = question.context.identity
+        subscriber = Subscriber(outlet, cohort, None if identity is None else live.shown_by(identity))
         cohort.members.add(subscriber)
         outlet.on_writable(self.wake)
         self.wake()
@@ -113,9 +114,10 @@ class FanOut:
 
     def change_rights(self, subscriber: Subscriber, identity: Identity) -> None:
         """From its next turn on, show the subscriber what `identity` may see, if that is something else."""
-        if identity.rights == subscriber.rights:
+        shown_by = subscriber.cohort.live.shown_by(identity)
+        if shown_by == subscriber.rights:
             return
-        subscriber.rights = identity.rights
+        subscriber.rights = shown_by
         self._changed_rights.append((subscriber, identity))
         self.wake()
 

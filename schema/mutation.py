@@ -10,6 +10,7 @@ from auth.policy import Permit, Place
 from cluster.draft_checks import check_draft
 from resolvers import deployments
 from resolvers.names import check_place
+from schema.administration import AdministrationMutation
 from schema.common import given
 from schema.context import Info
 from schema.deployments import Deployment
@@ -44,7 +45,7 @@ def _place(_source: object, arguments: Mapping[str, Any]) -> Place:
 
 
 @strawberry.type(description="What can be done.")
-class Mutation:
+class Mutation(AdministrationMutation):
     @strawberry.mutation(
         extensions=[Requires(Permission.MANAGE_DEPLOYMENTS, place=_place)],
         description="Deploy a model.",

@@ -8,11 +8,15 @@ from resolvers import deployments, instances
 from schema.context import Context
 
 
-def find_node(context: Context, node_id: str) -> Any:
-    """The instance, deployment or person of this id; None unless the asker may look it up."""
+async def find_node(context: Context, node_id: str) -> Any:
+    """What has this id; None unless the asker may look it up."""
     identity, services = context.identity, context.services
     if identity is not None and node_id == identity.user_id:
         return identity
+    if node_id.startswith("usr_"):
+        return await context.loaders.people.load(node_id)
+    if node_id.startswith("map_"):
+        return await context.loaders.mappings.load(node_id)
     match node_id.split("/"):
         case [instance_id]:
             return instances.find_instance(

@@ -8,6 +8,7 @@ from auth.permissions import Permission
 from auth.policy import Permit
 from resolvers import deployments, instances, summaries
 from resolvers.names import check_place
+from schema.administration import AdministrationQuery
 from schema.arguments import After, DeploymentName, First, InstanceId, Namespace, Wanted
 from schema.common import Node, given
 from schema.context import Info
@@ -25,7 +26,7 @@ from schema.words import Denial
 
 
 @strawberry.type(description="What can be asked.")
-class Query:
+class Query(AdministrationQuery):
     @strawberry.field(extensions=[PUBLIC], description="What this hub is.")
     def hub(self, info: Info) -> Hub:
         return info.context.hub
@@ -37,10 +38,10 @@ class Query:
     @strawberry.field(
         extensions=[AUTHENTICATED], description="Anything by its id; null unless you may look it up."
     )
-    def node(
+    async def node(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id.")]
     ) -> Node | None:
-        return find_node(info.context, id)
+        return await find_node(info.context, id)
 
     @strawberry.field(
         extensions=[Requires(Permission.VIEW_INSTANCES, Denial.NARROW)],

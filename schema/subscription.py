@@ -12,12 +12,14 @@ from resolvers.deployment_stream import DeploymentReader
 from resolvers.instance_stream import InstanceReader
 from resolvers.streams import EventType, Live
 from resolvers.summary_stream import SummaryReader
+from resolvers.viewer_stream import ViewerEventType, ViewerReader, shown_by
 from schema.arguments import IncludeInitial, Wanted
 from schema.context import Info
 from schema.deployments import Deployment, DeploymentSummary
-from schema.guards import Requires
+from schema.guards import AUTHENTICATED, Requires
 from schema.inputs import wanted
 from schema.instances import Instance
+from schema.people import User
 from schema.words import Denial
 
 CHANGES = 200
@@ -53,6 +55,12 @@ class InstanceEvent:
         description="Its state; with DELETED its last one, null if you may no longer see it."
     )
     observed_at: datetime = strawberry.field(description="When the hub saw it.")
+
+
+@strawberry.type(description="Something changed for whoever is asking.")
+class ViewerEvent:
+    type: ViewerEventType = strawberry.field(description="What happened.")
+    viewer: User | None = strawberry.field(description="You, as you are now.")
 
 
 @strawberry.type(description="What can be followed live.")
@@ -125,6 +133,20 @@ class Subscription:
             include_initial=include_initial,
         )
         return Live(reader=reader, permission=Permission.VIEW_INSTANCES, fleet=services.fleet)
+
+    @strawberry.subscription(
+        extensions=[AUTHENTICATED],
+        description="When your own grants change, and five minutes before your session or token ends.",
+    )
+    def viewer_events(self, info: Info) -> AsyncGenerator[ViewerEvent, None]:
+        identity = info.context.identity
+        assert identity is not None  # noqa: S101 - the guard's word
+        return Live(
+            reader=ViewerReader(viewer=identity),
+            permission=Permission.VIEW_INSTANCES,
+            fleet=info.context.services.fleet,
+            shown_by=shown_by,
+        )
 
 
 def _deployments(info: Info, permit: Permit, chosen: Wanted, include_initial: bool) -> DeploymentReader:

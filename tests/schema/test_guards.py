@@ -1,21 +1,29 @@
 """Who may use which root field, and where: every field, every kind of rights, as an exact answer.
 
 The world: `east` has ml-team/llama and team-b/mistral, `west` has ml-team/phi. A person's own place is
-ml-team on east, unless they have all.
+ml-team on east, unless they have all. Besides there is `somebody`, with a grant, a revoked token and a group
+mapping that they made; nobody's question changes anything of that.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from auth.accounts import create_token, ensure_user, grant_role, revoke_token
+from auth.effective import GrantRules
 from auth.grants import TokenLimits
-from auth.permissions import Role, Scope
+from auth.identity import Provider
+from auth.mappings import create_mapping
+from auth.people import Person
+from auth.permissions import Group, Role, Scope
 from hub.demo.resources import model_deployments
 from tests.schema.test_sdl import GUARDS, ROOTS
-from tests.support.hub import EVERYWHERE
+from tests.support.hub import EVERYWHERE, HubUnderTest
+from tests.support.people import a_member, id_of, put_into_groups, sign_in
 from tests.support.simulation import model_deployment
 from tests.support.surface import World, a_world, until_ids
 
@@ -28,13 +36,18 @@ UNLIMITED = TokenLimits()
 
 @dataclass(frozen=True)
 class Who:
-    """A person with one grant, and what their token is cut down to."""
+    """A person with one grant, and by what they ask: a session, or a token that is cut down to its limits."""
 
     rights: str
     """The column of the tables below."""
     role: Role | None
     scope: Scope = EVERYWHERE
-    limits: TokenLimits = UNLIMITED
+    limits: TokenLimits | None = None
+    """None: they have signed in."""
+
+    @property
+    def by_token(self) -> bool:
+        return self.limits is not None
 
 
 TO_OWN = TokenLimits(instance_ids=("east",), namespaces=("ml-team",))
@@ -46,6 +59,9 @@ PEOPLE = {
     "deployer": Who("deploys all", Role.DEPLOYER),
     "ml-team deployer": Who("deploys own", Role.DEPLOYER, OWN),
     "admin": Who("everything", Role.ADMIN),
+    "nobody, by token": Who("nothing", None, limits=UNLIMITED),
+    "deployer, by token": Who("deploys all", Role.DEPLOYER, limits=UNLIMITED),
+    "admin, by token": Who("everything", Role.ADMIN, limits=UNLIMITED),
     "nobody, limited": Who("nothing", None, limits=TO_OWN),
     "viewer, limited": Who("sees own", Role.VIEWER, limits=TO_OWN),
     "ml-team viewer, limited": Who("sees own", Role.VIEWER, OWN, TO_OWN),
@@ -62,7 +78,7 @@ UNAUTHENTICATED = {"code": "UNAUTHENTICATED", "reason": "NOT_SIGNED_IN"}
 NOT_FOUND = {"code": "NOT_FOUND"}
 
 
-def forbidden(permission: str, instance_id: str | None, namespace: str | None) -> dict[str, Any]:
+def forbidden(permission: str | None, instance_id: str | None, namespace: str | None) -> dict[str, Any]:
     return {
         "code": "FORBIDDEN",
         "permission": permission,
@@ -87,6 +103,13 @@ class Case:
     """As `deploys_all`, unless given."""
     anonymous: Any = None
     """UNAUTHENTICATED, unless given."""
+    by_token: Any = None
+    """For every token, whatever its rights, if given."""
+
+    def answer_to(self, who: Who) -> Any:
+        if who.by_token and self.by_token is not None:
+            return self.by_token
+        return self.expected(who.rights)
 
     def expected(self, rights: str) -> Any:
         match rights:
@@ -193,7 +216,145 @@ REFUSED_OWN = forbidden("MANAGE_DEPLOYMENTS", "east", "ml-team")
 NONE, BOTH = {"totalCount": 0, "nodes": []}, {"totalCount": 2, "nodes": [{"id": "east"}, {"id": "west"}]}
 EAST = {"totalCount": 1, "nodes": [{"id": "east"}]}
 
-CASES = {
+
+def administrative(query: str, everything: Any, *, permission: str = "MANAGE_USERS") -> Case:
+    """What only admins may do, by whatever they show."""
+    refusal = forbidden(permission, None, None)
+    return Case(query, refusal, refusal, refusal, everything=everything)
+
+
+def alike(query: str, value: Any, *, everything: Any = None, by_token: Any = None) -> Case:
+    """What is the same for everybody, but perhaps for admins, or for tokens."""
+    return Case(query, value, value, value, everything=everything, by_token=by_token)
+
+
+def asked_of(person: str, place: str) -> str:
+    """What a person may do at a place; without a namespace, somewhere there."""
+    instance_id, _, namespace = place.partition("/")
+    where = f'instanceId: "{instance_id}"' + (f', namespace: "{namespace}"' if namespace else "")
+    return f'{{ access(userId: "{person}", {where}) {{ decisions {{ permission allowed }} }} }}'
+
+
+def may(*permissions: str) -> dict[str, Any]:
+    decisions = [{"permission": each, "allowed": each in permissions} for each in DEPLOYS + OVER_THE_HUB]
+    return {"decisions": decisions}
+
+
+SOMEBODY = {"id": "$somebody"}
+MAPPINGS = "MANAGE_GROUP_MAPPINGS"
+SESSION_REQUIRED = forbidden(None, None, None) | {"reason": "SESSION_REQUIRED"}
+NO_NAME = {
+    "code": "BAD_USER_INPUT",
+    "fields": [{"path": "name", "message": "A token's name has 1 to 100 characters"}],
+}
+ADMINISTRATION = {
+    "users": administrative(
+        '{ users(filter: {search: "somebody"}) { totalCount nodes { id } } }',
+        {"totalCount": 1, "nodes": [SOMEBODY]},
+    ),
+    "user": administrative('{ user(id: "$somebody") { id } }', SOMEBODY),
+    "user who is not there": administrative('{ user(id: "usr_nobody") { id } }', {}),
+    "groupMappings": administrative(
+        "{ groupMappings { nodes { id createdBy { id } } } }",
+        {"nodes": [{"id": "$mapping", "createdBy": SOMEBODY}]},
+        permission=MAPPINGS,
+    ),
+    "node of somebody else": Case('{ node(id: "$somebody") { id } }', {}, {}, {}, everything=SOMEBODY),
+    "node of a group mapping": Case(
+        '{ node(id: "$mapping") { id } }', {}, {}, {}, everything={"id": "$mapping"}
+    ),
+    "node of oneself": Case('{ node(id: "$own") { id } }', *[{"id": "$own"}] * 3),
+    "access of oneself": Case(
+        asked_of("$own", "east/ml-team"),
+        may(),
+        may(*VIEWS),
+        may(*VIEWS),
+        may(*DEPLOYS),
+        may(*DEPLOYS),
+        may(*DEPLOYS, *OVER_THE_HUB),
+    ),
+    "access of oneself in another namespace": Case(
+        asked_of("$own", "east/team-b"),
+        may(),
+        may(),
+        may(*VIEWS),
+        may(),
+        may(*DEPLOYS),
+        may(*DEPLOYS, *OVER_THE_HUB),
+    ),
+    "access of oneself elsewhere": Case(
+        asked_of("$own", "west"),
+        may(),
+        may(),
+        may(*VIEWS),
+        may(),
+        may(*DEPLOYS),
+        may(*DEPLOYS, *OVER_THE_HUB),
+    ),
+    # Who sees every instance is told that there is none; to all others it looks like one that they don't see.
+    "access of oneself nowhere": Case(asked_of("$own", "nowhere"), may(), may(), {}, may(), {}, {}),
+    "access of somebody else": administrative(asked_of("$somebody", "east/ml-team"), may(*VIEWS)),
+    "access of somebody else elsewhere": administrative(asked_of("$somebody", "west"), may()),
+    "access of nobody": administrative(asked_of("usr_nobody", "east"), {}),
+    "updateUser": administrative(
+        'mutation { updateUser(input: {userId: "$somebody"}) { user { id } } }', {"user": SOMEBODY}
+    ),
+    "assignRole": administrative(
+        """mutation { assignRole(input: {
+          userId: "$somebody", role: VIEWER, instanceId: "east", namespaces: ["ml-team"]
+        }) { grant { id } } }""",
+        {"grant": {"id": "$grant"}},
+    ),
+    "revokeRole": administrative(
+        'mutation { revokeRole(input: {grantId: "grt_nothing"}) { revokedGrantId } }', NOT_FOUND
+    ),
+    "createGroupMapping": administrative(
+        """mutation { createGroupMapping(input: {
+          groupId: "g", groupName: "G", role: VIEWER, dryRun: true
+        }) { affectedUserCount } }""",
+        {"affectedUserCount": 0},
+        permission=MAPPINGS,
+    ),
+    "updateGroupMapping": administrative(
+        'mutation { updateGroupMapping(input: {id: "$mapping", role: DEPLOYER, dryRun: true}) '
+        "{ groupMapping { id } } }",
+        {"groupMapping": {"id": "$mapping"}},
+        permission=MAPPINGS,
+    ),
+    "deleteGroupMapping": administrative(
+        'mutation { deleteGroupMapping(input: {id: "$mapping", dryRun: true}) { deletedGroupMappingId } }',
+        {"deletedGroupMappingId": "$mapping"},
+        permission=MAPPINGS,
+    ),
+    "createAccessToken": alike(
+        'mutation { createAccessToken(input: {name: ""}) { secret } }',
+        NO_NAME,
+        by_token=SESSION_REQUIRED,
+    ),
+    "revokeAccessToken that was revoked": alike(
+        'mutation { revokeAccessToken(input: {id: "$token"}) { revokedAccessTokenId } }',
+        NOT_FOUND,
+        everything={"revokedAccessTokenId": "$token"},
+        by_token=SESSION_REQUIRED,
+    ),
+    "revokeAccessToken of nothing": alike(
+        'mutation { revokeAccessToken(input: {id: "tok_nothing"}) { revokedAccessTokenId } }',
+        NOT_FOUND,
+        by_token=SESSION_REQUIRED,
+    ),
+    "revokeSessions": alike(
+        'mutation { revokeSessions(input: {sessionIds: ["ses_nothing"]}) { revokedSessionIds user { id } } }',
+        {"revokedSessionIds": [], "user": {"id": "$own"}},
+        by_token=SESSION_REQUIRED,
+    ),
+    "revokeSessions of somebody else": alike(
+        'mutation { revokeSessions(input: {userId: "$somebody"}) { revokedSessionIds } }',
+        NOT_FOUND,
+        everything={"revokedSessionIds": []},
+        by_token=SESSION_REQUIRED,
+    ),
+}
+CASES = ADMINISTRATION | {
     "hub": Case("{ hub { mode } }", HUB, HUB, HUB, anonymous=HUB),
     "node of an own deployment": Case(
         f'{{ node(id: "{LLAMA}") {{ id }} }}', {}, {"id": LLAMA}, {"id": LLAMA}
@@ -353,10 +514,56 @@ async def filled_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 
 @pytest.fixture(scope="module")
 async def tokens(filled_world: World) -> Mapping[str, str]:
+    return {name: await a_credential(filled_world.hub, name, who) for name, who in PEOPLE.items()}
+
+
+async def a_credential(hub: HubUnderTest, name: str, who: Who) -> str:
+    if who.by_token:
+        return await hub.token(called(name), who.role, who.scope, limits=who.limits)
+    return await sign_in(hub, called(name), who.role, who.scope)
+
+
+def called(name: str) -> str:
+    return f"some-{name.replace(' ', '-')}"
+
+
+@pytest.fixture(scope="module")
+async def names(filled_world: World) -> Mapping[str, str]:
+    """Ids by the words that stand for them in the tables."""
+    hub, now = filled_world.hub, datetime.now(UTC)
+    with hub.running.database.entered():
+        somebody = await ensure_user(Person(Provider.ENTRA, "somebody"), display_name="somebody")
+        grant = await grant_role(somebody, Role.VIEWER, OWN, granted_by=None)
+        token, _ = await create_token(somebody, name="old", limits=UNLIMITED, expires_at=None, now=now)
+        await revoke_token(token.id, now=now)
+        mapped = await create_mapping(
+            Group(Provider.ENTRA, "ml", "ML"),
+            Role.VIEWER,
+            OWN,
+            created_by=somebody,
+            dry_run=False,
+            rules=GrantRules(),
+            now=now,
+        )
     return {
-        name: await filled_world.hub.token(name.replace(" ", "-"), who.role, who.scope, limits=who.limits)
-        for name, who in PEOPLE.items()
+        "$somebody": somebody,
+        "$grant": grant.id,
+        "$token": token.id,
+        "$mapping": mapped.mapping.id,
     }
+
+
+def spelled_out(value: Any, names: Mapping[str, str]) -> Any:
+    """With the ids that the words stand for."""
+    match value:
+        case dict():
+            return {key: spelled_out(part, names) for key, part in value.items()}
+        case list():
+            return [spelled_out(part, names) for part in value]
+        case str():
+            for word, meant in names.items():
+                value = value.replace(word, meant)
+    return value
 
 
 def value_of(answer: Mapping[str, Any], world: World) -> Any:
@@ -375,6 +582,22 @@ def _without_addresses(value: Any, addresses: set[str]) -> Any:
     return ENDPOINT if isinstance(value, str) and value in addresses else value
 
 
+GUARDED_FIELDS = {
+    "Instance.endpoint": "instance",
+    "Instance.credential": "instance",
+    "Grant.createdBy": "whence grants come",
+    "Grant.groupMapping": "whence grants come",
+    "GroupMapping.createdBy": "groupMappings",
+    "User.sessions": "what is one's own",
+    "User.accessTokens": "what is one's own",
+}
+"""The guarded fields of other types, by the case, or the test below, that asks for them."""
+
+
+def test_every_guarded_field_has_a_case() -> None:
+    assert {path for path in GUARDS if path.split(".")[0] not in ROOTS} == GUARDED_FIELDS.keys()
+
+
 def test_every_root_field_has_a_case() -> None:
     asked = {name.split()[0].strip(",") for name in CASES} | {"viewer"}
     fields = {path.split(".")[1] for path in GUARDS if path.split(".")[0] in ROOTS[:2]}
@@ -382,34 +605,87 @@ def test_every_root_field_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_what_everybody_is_answered(filled_world: World, tokens: Mapping[str, str], case: Case) -> None:
-    answers = {
-        person: value_of(await filled_world.hub.ask(token, case.query), filled_world)
-        for person, token in tokens.items()
-    }
-    assert answers == {person: case.expected(who.rights) for person, who in PEOPLE.items()}
+async def test_what_everybody_is_answered(
+    filled_world: World, tokens: Mapping[str, str], names: Mapping[str, str], case: Case
+) -> None:
+    answers, expected = {}, {}
+    for person, token in tokens.items():
+        words = {**names, "$own": await id_of(filled_world.hub, token)}
+        answer = await filled_world.hub.ask(token, spelled_out(case.query, words))
+        answers[person] = value_of(answer, filled_world)
+        expected[person] = spelled_out(case.answer_to(PEOPLE[person]), words)
+    assert answers == expected
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_what_a_stranger_is_answered(filled_world: World, case: Case) -> None:
-    answer = await filled_world.hub.ask(None, case.query)
+async def test_what_a_stranger_is_answered(filled_world: World, names: Mapping[str, str], case: Case) -> None:
+    words = {**names, "$own": names["$somebody"]}
+    answer = await filled_world.hub.ask(None, spelled_out(case.query, words))
     expected = UNAUTHENTICATED if case.anonymous is None else case.anonymous
     assert value_of(answer, filled_world) == expected
 
 
 async def test_the_viewer_is_whoever_asks(filled_world: World, tokens: Mapping[str, str]) -> None:
-    query = "{ viewer { displayName isAdmin grants { role instanceId namespaces createdBy { id } } } }"
+    query = """{ viewer {
+      displayName isAdmin grants { role instanceId namespaces createdBy { id } groupMapping { id } }
+      sessions { current } accessTokens { name } } }"""
     for person, token in tokens.items():
         role, scope = PEOPLE[person].role, PEOPLE[person].scope
         place = {"instanceId": scope.instance_id, "namespaces": scope.namespaces and list(scope.namespaces)}
         assert await filled_world.hub.data(token, query) == {
             "viewer": {
-                "displayName": person.replace(" ", "-"),
+                "displayName": called(person),
                 "isAdmin": role is Role.ADMIN,
-                "grants": [{"role": role.name, **place, "createdBy": None}] if role else [],
+                "grants": [{"role": role.name, **place, "createdBy": None, "groupMapping": None}]
+                if role
+                else [],
+                "sessions": [] if PEOPLE[person].by_token else [{"current": True}],
+                "accessTokens": [{"name": "test"}] if PEOPLE[person].by_token else [],
             }
         }
     assert await filled_world.hub.data(None, query) == {"viewer": None}
+
+
+async def test_whence_grants_come_is_told_to_those_who_manage_it(
+    filled_world: World, tokens: Mapping[str, str], names: Mapping[str, str]
+) -> None:
+    """To the person themselves it isn't: neither who gave it nor the mapping."""
+    hub = filled_world.hub
+    own = await sign_in(hub, "member", provider=Provider.ENTRA)
+    user_id = await id_of(hub, own)
+    with hub.running.database.entered():
+        await put_into_groups(user_id, ["ml"])
+        await grant_role(user_id, Role.DEPLOYER, OWN, granted_by=names["$somebody"])
+    fields = "grants { source createdBy { id } groupMapping { id } }"
+    nothing = [
+        {"source": "MANUAL", "createdBy": None, "groupMapping": None},
+        {"source": "GROUP", "createdBy": None, "groupMapping": None},
+    ]
+    asked_anew = await sign_in(hub, "member", provider=Provider.ENTRA)
+    assert (await hub.data(asked_anew, f"{{ viewer {{ {fields} }} }}"))["viewer"]["grants"] == nothing
+    for person, who in PEOPLE.items():
+        if who.rights == "everything":
+            found = await hub.data(tokens[person], f'{{ user(id: "{user_id}") {{ {fields} }} }}')
+            assert found["user"]["grants"] == [
+                {"source": "MANUAL", "createdBy": {"id": names["$somebody"]}, "groupMapping": None},
+                {"source": "GROUP", "createdBy": None, "groupMapping": {"id": names["$mapping"]}},
+            ]
+
+
+async def test_what_is_ones_own_is_shown_to_oneself_and_to_those_who_manage_users(
+    filled_world: World, tokens: Mapping[str, str]
+) -> None:
+    """Somebody else is seen through what they made, where that may be seen: nothing of theirs comes along."""
+    hub = filled_world.hub
+    with hub.running.database.entered():
+        other = await a_member("signed in")
+    await sign_in(hub, "signed in", provider=Provider.ENTRA)
+    fields = "... on User { sessions { current ipAddress } accessTokens { id } }"
+    query = f'{{ node(id: "{other}") {{ {fields} }} }}'
+    shown = {"sessions": [{"current": False, "ipAddress": "192.0.2.7"}], "accessTokens": []}
+    for person, who in PEOPLE.items():
+        found = await hub.data(tokens[person], query)
+        assert found == {"node": shown if who.rights == "everything" else None}, person
 
 
 STREAMS = {
@@ -417,7 +693,9 @@ STREAMS = {
     "deploymentChanges": "subscription { deploymentChanges { events { type instanceId deploymentId } } }",
     "deploymentSummaryEvents": "subscription { deploymentSummaryEvents { total instances { value } } }",
     "instanceEvents": "subscription { instanceEvents { type instanceId instance { deploymentCount } } }",
+    "viewerEvents": "subscription { viewerEvents { type viewer { id } } }",
 }
+OF_PLACES = STREAMS.keys() - {"viewerEvents"}
 NOTHING, OWN_IDS, ALL_IDS = frozenset[str](), frozenset({LLAMA}), frozenset({LLAMA, MISTRAL, PHI})
 VISIBLE = {
     "nothing": NOTHING,
@@ -449,8 +727,8 @@ def facts(name: str, value: Any) -> set[str]:
 
 def expected_facts(name: str, ids: frozenset[str]) -> set[str]:
     instances = {each.split("/")[0] for each in ids}
-    if not ids:
-        return set()  # without rights a stream is silent
+    if not ids or name == "viewerEvents":
+        return set()  # without rights a stream is silent, and nothing changes for the person who asks
     match name:
         case "deploymentEvents" | "deploymentChanges":
             return {*ids, *(f"SYNCED {each}" for each in instances)}
@@ -492,8 +770,8 @@ async def test_what_happens_elsewhere_is_no_message(world: World) -> None:
         for socket in (theirs, silent):
             for name, query in STREAMS.items():
                 await socket.subscribe(query, operation=name)
-        told: dict[str, set[str]] = {name: set() for name in STREAMS}
-        while told != {name: expected_facts(name, frozenset({LLAMA})) for name in STREAMS}:
+        told: dict[str, set[str]] = {name: set() for name in OF_PLACES}
+        while told != {name: expected_facts(name, frozenset({LLAMA})) for name in OF_PLACES}:
             name, value = await theirs.next_of_any()
             told[name] |= facts(name, value)
 
@@ -510,7 +788,7 @@ async def test_what_happens_elsewhere_is_no_message(world: World) -> None:
         world.east.apply(model_deployment("own"))
         own = "east/ml-team/own"
         first: dict[str, set[str]] = {}
-        while first.keys() != STREAMS.keys():
+        while first.keys() != OF_PLACES:
             name, value = await theirs.next_of_any()
             first.setdefault(name, facts(name, value))
         assert first == {

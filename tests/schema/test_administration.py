@@ -1,0 +1,256 @@
+"""People, roles, group mappings, tokens and sessions over GraphQL, as an admin and as anybody uses them."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from auth.accounts import ensure_user
+from auth.identity import Provider
+from auth.people import Person
+from auth.permissions import Role, Scope
+from models.tables import GroupMapping, RoleAssignment, User
+from tests.support.hub import HubUnderTest
+from tests.support.people import a_member, id_of, put_into_groups, sign_in
+from tests.support.surface import World
+from tests.support.waiting import until
+
+ASSIGN = """mutation ($input: AssignRoleInput!) { assignRole(input: $input) {
+  grant { id role instanceId namespaces source createdBy { displayName } }
+  user { id isAdmin grants { id } } } }"""
+REVOKE = """mutation ($id: ID!) { revokeRole(input: {grantId: $id}) {
+  revokedGrantId user { id grants { id } } } }"""
+CREATE = """mutation ($input: CreateGroupMappingInput!) { createGroupMapping(input: $input) {
+  groupMapping { id provider groupId groupName role instanceId namespaces createdBy { displayName } }
+  affectedUserCount affectedUsers(first: 10) { totalCount nodes { displayName } } } }"""
+UPDATE = """mutation ($input: UpdateGroupMappingInput!) { updateGroupMapping(input: $input) {
+  groupMapping { id groupName role instanceId namespaces } affectedUserCount
+  affectedUsers { nodes { displayName } } } }"""
+DELETE = """mutation ($input: DeleteGroupMappingInput!) { deleteGroupMapping(input: $input) {
+  deletedGroupMappingId affectedUserCount affectedUsers { nodes { displayName } } } }"""
+
+
+async def refused(
+    hub: HubUnderTest, token: str | None, query: str, variables: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The one error's extensions, with its message."""
+    (error,) = (await hub.ask(token, query, variables))["errors"]
+    extensions = {key: value for key, value in error["extensions"].items() if key != "requestId"}
+    return extensions | {"message": error["message"]}
+
+
+async def fields_refused(
+    hub: HubUnderTest, token: str, query: str, variables: Mapping[str, Any]
+) -> list[str]:
+    """The paths that a BAD_USER_INPUT names."""
+    error = await refused(hub, token, query, variables)
+    assert error["code"] == "BAD_USER_INPUT", error
+    assert all(field["message"] for field in error["fields"])
+    return [field["path"] for field in error["fields"]]
+
+
+# ---------------------------------------------------------------- people
+
+
+async def test_people_are_listed_by_name_and_found_by_what_they_have(world: World) -> None:
+    hub = world.hub
+    with hub.running.database.entered():
+        await a_member("tid/1", "ml", display_name="Ada")
+        ada2 = await a_member("tid/2", display_name="Ada")
+        await User.filter(id=ada2).update(email="ada_2%@example.com", active=False)
+        await GroupMapping.create(
+            id="map_1", provider="entra", group_id="ml", group_name="ML", role=2, instance_id="east"
+        )
+        # Neither of these gives anything: other people's group of that name, and an old list of groups.
+        bob = await ensure_user(Person(Provider.GITHUB, "1001"), display_name="Bob")
+        await put_into_groups(bob, ["ml"])
+        await a_member("tid/3", "ml", ago=timedelta(days=2), display_name="Eve")
+    await hub.token("viewer", Role.VIEWER, Scope("west"))
+
+    async def names(filter_: str = "") -> list[str]:
+        query = f"{{ users{filter_} {{ totalCount nodes {{ displayName }} }} }}"
+        found = (await hub.data(world.admin, query))["users"]
+        assert found["totalCount"] == len(found["nodes"])
+        return [node["displayName"] for node in found["nodes"]]
+
+    assert await names() == ["Ada", "Ada", "Bob", "Eve", "admin", "viewer"]
+    assert await names("(filter: {roles: [ADMIN]})") == ["admin"]
+    assert await names("(filter: {roles: [DEPLOYER]})") == ["Ada"]
+    assert await names("(filter: {roles: [DEPLOYER, VIEWER]})") == ["Ada", "viewer"]
+    assert await names("(filter: {roles: []})") == []
+    assert await names('(filter: {instanceId: "east"})') == ["Ada", "admin"]
+    assert await names('(filter: {instanceId: "west", roles: [VIEWER, DEPLOYER]})') == ["viewer"]
+    assert await names("(filter: {active: false})") == ["Ada"]
+    assert await names('(filter: {search: "ADA", active: true})') == ["Ada"]
+    assert await names('(filter: {search: "_2%"})') == ["Ada"]
+    assert await names('(filter: {search: "%"})') == ["Ada"]
+    assert await names('(filter: {search: "1001"})') == ["Bob"]
+
+
+async def test_everybody_is_met_once_while_paging(world: World) -> None:
+    with world.hub.running.database.entered():
+        for number in range(7):
+            await a_member(f"tid/{number}", display_name=f"Same name {number // 3}")
+    query = """query ($after: String) { users(first: 3, after: $after) {
+      totalCount nodes { id } edges { cursor } pageInfo { hasNextPage hasPreviousPage endCursor } } }"""
+    after, met = None, []
+    while True:
+        page = (await world.hub.data(world.admin, query, {"after": after}))["users"]
+        assert page["totalCount"] == 8
+        assert page["pageInfo"]["hasPreviousPage"] is (after is not None)
+        met += [node["id"] for node in page["nodes"]]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+        after = page["pageInfo"]["endCursor"]
+        assert after == page["edges"][-1]["cursor"]
+    assert len(met) == len(set(met)) == 8
+    assert await fields_refused(
+        world.hub, world.admin, "query ($n: Int) { users(first: $n) { totalCount } }", {"n": 101}
+    ) == ["first"]
+    assert await fields_refused(world.hub, world.admin, query, {"after": "nonsense"}) == ["after"]
+
+
+async def test_a_person_is_found_with_groups_and_whence_each_grant_comes(world: World) -> None:
+    with world.hub.running.database.entered():
+        ada = await a_member("tid/1", "ml", "other", ago=timedelta(hours=1), display_name="Ada")
+        await User.filter(id=ada).update(groups_error="Microsoft Graph answered 503")
+    made = (await world.hub.data(world.admin, CREATE, {"input": MAPPING}))["createGroupMapping"]
+    query = """query ($id: ID!) { user(id: $id) {
+      id provider displayName active isAdmin groups { provider groupId name } groupsError grants {
+        id role instanceId namespaces source createdAt group { groupId name } groupMapping { id } } } }"""
+    found = (await world.hub.data(world.admin, query, {"id": ada}))["user"]
+    grant_id = found["grants"][0].pop("id")
+    assert grant_id.startswith("grt_")
+    assert found == {
+        "id": ada,
+        "provider": "ENTRA",
+        "displayName": "Ada",
+        "active": True,
+        "isAdmin": False,
+        "groups": [
+            {"provider": "ENTRA", "groupId": "ml", "name": "Ml"},
+            {"provider": "ENTRA", "groupId": "other", "name": "Other"},
+        ],
+        "groupsError": "Microsoft Graph answered 503",
+        "grants": [
+            {
+                "role": "DEPLOYER",
+                "instanceId": "east",
+                "namespaces": ["ml-team"],
+                "source": "GROUP",
+                "group": {"groupId": "ml", "name": "Ml"},
+                "groupMapping": {"id": made["groupMapping"]["id"]},
+                "createdAt": None,
+            }
+        ],
+    }
+    again = (await world.hub.data(world.admin, query, {"id": ada}))["user"]
+    assert again["grants"][0]["id"] == grant_id
+    error = await refused(world.hub, world.admin, REVOKE, {"id": grant_id})
+    assert (error["code"], error["fields"][0]["path"]) == ("BAD_USER_INPUT", "grantId")
+    assert "change the group mapping" in error["message"]
+    assert await world.hub.data(world.admin, query, {"id": "usr_nobody"}) == {"user": None}
+
+
+# ---------------------------------------------------------------- roles
+
+
+async def test_a_role_is_given_and_taken_and_acts_at_once(world: World) -> None:
+    hub = world.hub
+    ada = await hub.token("ada")
+    ada_id = await id_of(hub, ada)
+    assert (await hub.data(ada, "{ instances { nodes { id } } }"))["instances"]["nodes"] == []
+    given = {"userId": ada_id, "role": "DEPLOYER", "instanceId": "east", "namespaces": ["b", "a", "b"]}
+    assigned = (await hub.data(world.admin, ASSIGN, {"input": given}))["assignRole"]
+    grant_id = assigned["grant"].pop("id")
+    assert assigned == {
+        "grant": {
+            "role": "DEPLOYER",
+            "instanceId": "east",
+            "namespaces": ["a", "b"],
+            "source": "MANUAL",
+            "createdBy": {"displayName": "admin"},
+        },
+        "user": {"id": ada_id, "isAdmin": False, "grants": [{"id": grant_id}]},
+    }
+    again = (await hub.data(world.admin, ASSIGN, {"input": given}))["assignRole"]
+    assert again["grant"]["id"] == grant_id
+
+    async def sees(*expected: str) -> bool:
+        found = await hub.data(ada, "{ instances { nodes { id } } }")
+        return [node["id"] for node in found["instances"]["nodes"]] == list(expected)
+
+    await until(lambda: sees("east"))
+    revoked = (await hub.data(world.admin, REVOKE, {"id": grant_id}))["revokeRole"]
+    assert revoked == {"revokedGrantId": grant_id, "user": {"id": ada_id, "grants": []}}
+    await until(sees)
+    assert (await refused(hub, world.admin, REVOKE, {"id": grant_id}))["code"] == "NOT_FOUND"
+
+
+async def test_a_role_that_could_mean_something_else_is_refused(world: World) -> None:
+    ada_id = await id_of(world.hub, await world.hub.token("ada"))
+
+    async def paths(**changed: Any) -> list[str]:
+        given = {"userId": ada_id, "role": "VIEWER", **changed}
+        return await fields_refused(world.hub, world.admin, ASSIGN, {"input": given})
+
+    assert await paths(role="ADMIN", instanceId="east") == ["instanceId"]
+    assert await paths(role="ADMIN", namespaces=["a"]) == ["namespaces"]
+    assert await paths(namespaces=[]) == ["namespaces"]
+    assert await paths(instanceId="nowhere") == ["instanceId"]
+    assert await paths(instanceId="..", namespaces=["a", "b/c", "D"]) == [
+        "instanceId",
+        "namespaces.1",
+        "namespaces.2",
+    ]
+    nobody = {"userId": "usr_nobody", "role": "VIEWER"}
+    assert (await refused(world.hub, world.admin, ASSIGN, {"input": nobody}))["code"] == "NOT_FOUND"
+    with world.hub.running.database.entered():
+        assert await RoleAssignment.filter(user_id=ada_id).count() == 0
+
+
+# ---------------------------------------------------------------- group mappings
+
+MAPPING = {
+    "groupId": "ml",
+    "groupName": "ML Engineers",
+    "role": "DEPLOYER",
+    "instanceId": "east",
+    "namespaces": ["ml-team"],
+}
+
+
+async def test_a_mapping_acts_from_its_making_to_its_end(world: World) -> None:
+    hub = world.hub
+    token = await sign_in(hub, "tid/1", provider=Provider.ENTRA)
+    with hub.running.database.entered():
+        await put_into_groups(await id_of(hub, token), ["ml"])
+
+    async def may_deploy(*places: str) -> bool:
+        query = "{ instances { nodes { id namespaces(permission: MANAGE_DEPLOYMENTS) } } }"
+        found = (await hub.data(token, query))["instances"]["nodes"]
+        return {f"{node['id']}/{name}" for node in found for name in node["namespaces"]} == set(places)
+
+    made = (await hub.data(world.admin, CREATE, {"input": MAPPING}))["createGroupMapping"]
+    mapping_id = made["groupMapping"].pop("id")
+    assert made == {
+        "groupMapping": {
+            "provider": "ENTRA",
+            **MAPPING,
+            "createdBy": {"displayName": "admin"},
+        },
+        "affectedUserCount": 1,
+        "affectedUsers": {"totalCount": 1, "nodes": [{"displayName": "tid/1"}]},
+    }
+    await until(lambda: may_deploy("east/ml-team"))
+    changed = {"id": mapping_id, "instanceId": "west"}
+    updated = (await hub.data(world.admin, UPDATE, {"input": changed}))["updateGroupMapping"]
+    assert updated["groupMapping"]["instanceId"] == "west"
+    assert updated["affectedUserCount"] == 1
+    await until(lambda: may_deploy("west/ml-team"))
+    gone = (await hub.data(world.admin, DELETE, {"input": {"id": mapping_id}}))["deleteGroupMapping"]
+    assert gone == {
+        "deletedGroupMappingId": mapping_id,
+        "affectedUserCount": 1,
+        "affectedUsers": {"nodes": [{"displayName": "tid/1"}]},
+    }
+    await until(may_deploy)
