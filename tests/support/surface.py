@@ -8,6 +8,7 @@ from pathlib import Path
 from auth.permissions import Role
 from hub.demo.cluster import SimulatedCluster
 from models.url import DatabaseUrl
+from schema.limits import DEFAULT_LIMITS, Limits
 from tests.support.hub import HubUnderTest, running
 from tests.support.waiting import until
 
@@ -26,13 +27,17 @@ class World:
 
 @asynccontextmanager
 async def a_world(
-    folder: Path, *, database: DatabaseUrl | None = None, demo: bool = False
+    folder: Path,
+    *,
+    database: DatabaseUrl | None = None,
+    demo: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> AsyncIterator[World]:
     """Both clusters are empty and CONNECTED."""
     async with AsyncExitStack() as stack:
         east = await stack.enter_async_context(SimulatedCluster(name="east"))
         west = await stack.enter_async_context(SimulatedCluster(name="west"))
-        hub = await stack.enter_async_context(running(folder, database=database, demo=demo))
+        hub = await stack.enter_async_context(running(folder, database=database, demo=demo, limits=limits))
         world = World(hub, east, west, await hub.token("admin", Role.ADMIN))
         for cluster in (east, west):
             await join(world, cluster)
