@@ -10,8 +10,8 @@ from types import ModuleType
 
 from benchmarks.figures import Figure, Unavailable, machine
 
-NAMES = ("lag", "broadcast", "memory", "startup", "isolation", "limited", "listing")
-"""In the order of issue 3, (a) to (e), then issue 4's."""
+NAMES = ("lag", "broadcast", "memory", "startup", "isolation", "limited", "listing", "revocation")
+"""In the order of issue 3, (a) to (e), then issues 4 and 5."""
 
 
 def run_apart(benchmark: ModuleType) -> list[Figure]:

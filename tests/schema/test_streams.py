@@ -222,7 +222,7 @@ async def grant(world: World, name: str, role: Role, scope: Scope) -> str:
 
 
 async def revoke(world: World, grant_id: str) -> None:
-    """As the command line does: rows change, and nobody tells this process."""
+    """As an administrator does it."""
     with world.hub.running.database.entered():
         await revoke_role(grant_id)
 
