@@ -19,6 +19,7 @@ from auth.sessions import SessionTokens
 from cluster.manager import InstanceManager
 from cluster.timing import Timing
 from credentials.directory import CredentialDirectory
+from hub.admin_routes import admin_routes
 from hub.auth_routes import auth_routes
 from hub.cookies import SessionCookies
 from hub.health_routes import health_routes
@@ -92,6 +93,7 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         scans=Scans(manager),
         pages=Scans(manager, kept=PAGES_KEPT),
         rules=rules,
+        new_tokens=settings.rates.tokens,
     )
     browsers = BrowserSessions(sessions=sessions, cookies=SessionCookies(settings.http.secure))
     providers = Providers(settings.auth.sign_in, order=settings.auth.providers)
@@ -112,6 +114,7 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
                 demo=settings.demo, browsers=browsers, rates=settings.rates, offered=tuple(providers)
             ),
             *sign_in_routes(settings, providers=providers, browsers=browsers),
+            *admin_routes(rules=rules),
             *health_routes(database=database, manager=manager),
             *page_routes(),
         ],

@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Scope, Send
 
-from auth.errors import IdentityUnavailable
+from auth.errors import AuthError
 from hub.paths import is_api, is_graphql
 from models.errors import DatabaseUnavailable, RateLimited
-from schema.errors import Problem, describe
+from resolvers.errors import UseCaseError
+from schema.errors import Problem, Refused, describe
 from schema.http import refusal
 
 STATUS = {
@@ -22,6 +23,7 @@ STATUS = {
     "NOT_FOUND": 404,
     "CONFLICT": 409,
     "RATE_LIMITED": 429,
+    "INTERNAL": 500,
     "UNAVAILABLE": 503,
 }
 
@@ -59,7 +61,7 @@ async def on_refusal(request: Request, error: Exception) -> Response:
     return problem_response(request.scope, describe(error))
 
 
-REFUSALS = {RateLimited: on_refusal, DatabaseUnavailable: on_refusal, IdentityUnavailable: on_refusal}
+REFUSALS = dict.fromkeys((RateLimited, DatabaseUnavailable, AuthError, UseCaseError, Refused), on_refusal)
 """Starlette's handlers for it."""
 
 

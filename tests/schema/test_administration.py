@@ -1,6 +1,5 @@
 """People, roles, group mappings, tokens and sessions over GraphQL, as an admin and as anybody uses them."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +8,7 @@ from auth.identity import Provider
 from auth.people import Person
 from auth.permissions import Role, Scope
 from models.tables import GroupMapping, RoleAssignment, User
-from tests.support.hub import HubUnderTest
+from tests.support.asking import bad_fields, refused
 from tests.support.people import a_member, id_of, put_into_groups, sign_in
 from tests.support.surface import World
 from tests.support.waiting import until
@@ -27,25 +26,6 @@ UPDATE = """mutation ($input: UpdateGroupMappingInput!) { updateGroupMapping(inp
   affectedUsers { nodes { displayName } } } }"""
 DELETE = """mutation ($input: DeleteGroupMappingInput!) { deleteGroupMapping(input: $input) {
   deletedGroupMappingId affectedUserCount affectedUsers { nodes { displayName } } } }"""
-
-
-async def refused(
-    hub: HubUnderTest, token: str | None, query: str, variables: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The one error's extensions, with its message."""
-    (error,) = (await hub.ask(token, query, variables))["errors"]
-    extensions = {key: value for key, value in error["extensions"].items() if key != "requestId"}
-    return extensions | {"message": error["message"]}
-
-
-async def fields_refused(
-    hub: HubUnderTest, token: str, query: str, variables: Mapping[str, Any]
-) -> list[str]:
-    """The paths that a BAD_USER_INPUT names."""
-    error = await refused(hub, token, query, variables)
-    assert error["code"] == "BAD_USER_INPUT", error
-    assert all(field["message"] for field in error["fields"])
-    return [field["path"] for field in error["fields"]]
 
 
 # ---------------------------------------------------------------- people
@@ -103,10 +83,10 @@ async def test_everybody_is_met_once_while_paging(world: World) -> None:
         after = page["pageInfo"]["endCursor"]
         assert after == page["edges"][-1]["cursor"]
     assert len(met) == len(set(met)) == 8
-    assert await fields_refused(
+    assert await bad_fields(
         world.hub, world.admin, "query ($n: Int) { users(first: $n) { totalCount } }", {"n": 101}
     ) == ["first"]
-    assert await fields_refused(world.hub, world.admin, query, {"after": "nonsense"}) == ["after"]
+    assert await bad_fields(world.hub, world.admin, query, {"after": "nonsense"}) == ["after"]
 
 
 async def test_a_person_is_found_with_groups_and_whence_each_grant_comes(world: World) -> None:
@@ -191,7 +171,7 @@ async def test_a_role_that_could_mean_something_else_is_refused(world: World) ->
 
     async def paths(**changed: Any) -> list[str]:
         given = {"userId": ada_id, "role": "VIEWER", **changed}
-        return await fields_refused(world.hub, world.admin, ASSIGN, {"input": given})
+        return await bad_fields(world.hub, world.admin, ASSIGN, {"input": given})
 
     assert await paths(role="ADMIN", instanceId="east") == ["instanceId"]
     assert await paths(role="ADMIN", namespaces=["a"]) == ["namespaces"]
