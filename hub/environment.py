@@ -181,6 +181,8 @@ _Domain = Annotated[str, AfterValidator(_domain)]
 _Duration = Annotated[timedelta, PlainValidator(_duration)]
 _Network = Annotated[Network, PlainValidator(_network)]
 _Count = Annotated[int, Field(ge=1, description="a whole number, 1 or more")]
+_Nesting = Annotated[int, Field(ge=1, le=200, description="a whole number, 1 to 200")]
+"""graphql-core's parser gives up at 200."""
 _ProviderName = Annotated[
     Literal["entra", "github", "oidc"], BeforeValidator(_lower), Field(description="entra, github or oidc")
 ]
@@ -239,7 +241,7 @@ class Variables(BaseSettings):
     hub_allow_introspection: bool | None = Field(None, description="true or false")
     hub_limit_length: _Count = DEFAULT_LIMITS.length
     hub_limit_tokens: _Count = DEFAULT_LIMITS.tokens
-    hub_limit_nesting: _Count = DEFAULT_LIMITS.nesting
+    hub_limit_nesting: _Nesting = DEFAULT_LIMITS.nesting
     hub_limit_depth: _Count = DEFAULT_LIMITS.depth
     hub_limit_root_fields: _Count = DEFAULT_LIMITS.root_fields
     hub_limit_aliases: _Count = DEFAULT_LIMITS.aliases

@@ -197,7 +197,7 @@ def format_error(error: GraphQLError, request_id: str) -> dict[str, Any]:
     formatted: dict[str, Any] = dict(error.formatted)
     cause = _cause(error)
     if cause is None:  # a syntax, validation or coercion error: graphql-core's own words help best
-        problem = Problem("BAD_USER_INPUT", error.message, error.extensions or {})
+        problem = Problem("BAD_USER_INPUT", error.message, {"fields": [], **(error.extensions or {})})
     else:
         problem = describe(cause)
     formatted["message"] = problem.message

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from dataclasses import Field, fields
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from auth.providers.config import EntraConfig, GithubConfig, OidcConfig, SignInC
 from hub.environment import DEFAULT_SECRET, FROM_FILES, forget_secrets
 from hub.settings import SettingsError, load_settings
 from models.url import SqliteUrl
+from schema.limits import Limits
 
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -316,6 +318,24 @@ def test_what_was_set_in_vain_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         "GITHUB_CLIENT_ID",
         "ALLOWED_GITHUB_ORGS",
     ]
+
+
+def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().graphql.limits == Limits()
+    given(monkeypatch, HUB_LIMIT_ALIASES="7", HUB_LIMIT_PERSON_OPERATIONS="8")
+    assert load_settings().graphql.limits == Limits(aliases=7, person_operations=8)
+    given(monkeypatch, HUB_LIMIT_ALIASES="0", HUB_LIMIT_COST="much", HUB_LIMIT_NESTING="201")
+    assert sorted(problems()) == [
+        "HUB_LIMIT_ALIASES: '0' isn't a whole number, 1 or more",
+        "HUB_LIMIT_COST: 'much' isn't a whole number, 1 or more",
+        "HUB_LIMIT_NESTING: '201' isn't a whole number, 1 to 200",
+    ]
+
+
+@pytest.mark.parametrize("field", fields(Limits), ids=lambda field: field.name)
+def test_every_limit_has_its_variable(monkeypatch: pytest.MonkeyPatch, field: Field[int]) -> None:
+    given(monkeypatch, **{f"HUB_LIMIT_{field.name.upper()}": "17"})
+    assert load_settings().graphql.limits == Limits(**{field.name: 17})
 
 
 def test_secrets_and_the_database_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import Field, fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -261,6 +262,18 @@ def test_a_million_values_are_refused_after_the_first_thousands() -> None:
             judge_variables(many, DEFAULT_LIMITS)
 
     assert processor_seconds(judge) < 0.05
+
+
+# ------------------------------------------------------------------ documentation
+
+
+@pytest.mark.parametrize("field", fields(Limits), ids=lambda field: field.name)
+def test_every_limit_is_documented_with_its_default_and_its_variable(field: Field[int]) -> None:
+    rows = [
+        line.split("|") for line in Path("docs/limits.md").read_text().splitlines() if "HUB_LIMIT_" in line
+    ]
+    defaults = {row[4].strip(): row[3].strip() for row in rows if len(row) == 7}
+    assert defaults[f"`HUB_LIMIT_{field.name.upper()}`"] == str(field.default)
 
 
 # ------------------------------------------------------------------ time
