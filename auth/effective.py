@@ -84,7 +84,12 @@ async def _of_groups(
     # A person may be in hundreds of groups, few of which are mapped; and rows as tuples take a tenth.
     mapped = Subquery(GroupMapping.all().values("group_id"))
     memberships = (
-        await Membership.filter(user_id__in=list(people), group_id__in=mapped)
+        await Membership.filter(
+            # Groups that a provider hid at the last reading were read before it.
+            user_id__in=list(people),
+            group_id__in=mapped,
+            read_at__gte=now - rules.group_max_age,
+        )
         .order_by("user_id", "group_id")
         .values_list("user_id", "group_id", "name")
     )

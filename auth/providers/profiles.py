@@ -14,6 +14,7 @@ EMAIL_LIMIT = 320
 SUBJECT_LIMIT = 512
 ADDRESS_LIMIT = 2_000
 GROUPS_LIMIT = 10_000
+_GUID = re.compile("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def text(claims: Mapping[str, Any], *names: str, limit: int = NAME_LIMIT) -> str | None:
@@ -56,13 +57,14 @@ def subject(*parts: object, name: str) -> None:
 
 
 def groups(provider: Provider, found: Iterable[tuple[object, object]], *, name: str) -> tuple[Group, ...]:
-    """Of ids and names; sorted, each once. Raises `Unbelievable`."""
+    """Of ids and names; sorted, each once, GUIDs in lower case as in mappings. Raises `Unbelievable`."""
     by_id: dict[str, Group] = {}
     for group_id, group_name in found:
         if not isinstance(group_id, str) or not 0 < len(group_id) <= GROUP_ID_LIMIT:
             raise Unbelievable(f"{name} names a group that can't be one: {str(group_id)[:80]!r}")
         shown = group_name[:NAME_LIMIT] if isinstance(group_name, str) and group_name else None
-        by_id[group_id] = Group(provider, group_id, shown)
+        written = group_id.lower() if _GUID.fullmatch(group_id) else group_id
+        by_id[written] = Group(provider, written, shown)
     if len(by_id) > GROUPS_LIMIT:
         raise Unbelievable(f"{name} names {len(by_id)} groups of one person")
     return tuple(by_id[group_id] for group_id in sorted(by_id))

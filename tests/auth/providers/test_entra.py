@@ -86,6 +86,11 @@ async def test_somebody_comes_in(entra: Entra, graph: GraphServer) -> None:
     assert graph.asked == []
 
 
+async def test_group_ids_are_in_lower_case_as_in_mappings(entra: Entra, authority: OpenIdServer) -> None:
+    authority.claims["groups"] = [FOREIGN.upper(), "Named"]
+    assert group_ids((await signed_in(entra)).groups) == [FOREIGN.lower(), "Named"]
+
+
 async def test_what_is_asked_for(entra: Entra, authority: OpenIdServer) -> None:
     begun = await entra.begin(redirect_uri=REDIRECT_URI)
     for part in (
