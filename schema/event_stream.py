@@ -7,7 +7,6 @@ shuts down, and is to be asked for anew.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -48,16 +47,22 @@ def told_at_once(answer: Answer) -> Response:
     return Response(event(answer.body) + COMPLETE, 200, HEADERS, EVENT_STREAM)
 
 
-class EventStream:
-    """The response to a subscription: an ASGI application, and the fan-out's outlet.
+class EventStream(Subscriber):
+    """The response to a subscription, an ASGI application.
 
     Called, it raises `LimitExceeded` before it has sent anything, if the person has too much under way.
     """
 
-    def __init__(self, view: "View", asked: Chosen, operation: Operation, context: Context) -> None:
+    def __init__(
+        self, view: "View", asked: Chosen, operation: Operation, context: Context, scope: Scope
+    ) -> None:
+        self.connection: HttpProtocol
+        super().__init__(scope["extensions"][SCOPE_KEY])
+        self.credential: str | None = scope["state"]["credential"]
         self._view = view
         self._question: Question = view.question(asked.document, operation, context)
         self._context = context
+        self._chunked = True
         self._over = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,26 +75,22 @@ class EventStream:
                 refused = self._view.answers.refuse(live, self._context)
                 await told_at_once(refused)(scope, receive, send)
             else:
-                await self._stream(live, scope, send)
+                await self._stream(live, send)
 
-    async def _stream(self, live: Live[Any], scope: Scope, send: Send) -> None:
-        self.credential: str | None = scope["state"]["credential"]
-        self._connection: HttpProtocol = scope["extensions"][SCOPE_KEY]
-        self._chunked = self._connection.begin_pushing(self._over.set)
+    async def _stream(self, live: Live[Any], send: Send) -> None:
+        self._chunked = self.connection.begin_pushing(self._over.set)
         try:
             await send(_start())
         except BaseException:
             live.reader.close()
             raise
         self._push(COMMENT)  # some browsers tell of a response once it has a body
-        self._subscriber: Subscriber = self._view.fanout.subscribe(
-            question=self._question, live=live, outlet=self
-        )
+        self._view.fanout.subscribe(self, question=self._question, live=live)
         try:
             with self._view.connections.holding(self):
                 await self._keep_alive()
         finally:
-            self._view.fanout.unsubscribe(self._subscriber)
+            self._view.fanout.unsubscribe(self)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _keep_alive(self) -> None:
@@ -99,23 +100,14 @@ class EventStream:
                 async with asyncio.timeout(KEEP_ALIVE):
                     await self._over.wait()
             except TimeoutError:
-                if not self.full:
+                if not self.connection.full:
                     self._push(COMMENT)
 
     def _push(self, events: bytes) -> None:
-        self._connection.push(chunk(events) if self._chunked else events)
-
-    # ------------------------------------------------------------ outlet
-
-    @property
-    def full(self) -> bool:
-        return self._connection.full
-
-    def on_writable(self, callback: Callable[[], None]) -> None:
-        self._connection.on_writable(callback)
+        self.connection.push(chunk(events) if self._chunked else events)
 
     def write(self, batch: Batch) -> None:
-        self._connection.push(batch.chunk() if self._chunked else batch.events())
+        self.connection.push(batch.chunk() if self._chunked else batch.events())
 
     def end(self, error: BaseException) -> None:
         wrapped = GraphQLError(str(error), original_error=error if isinstance(error, Exception) else None)
@@ -123,15 +115,13 @@ class EventStream:
         self._push(event(_JSON.encode({"data": None, "errors": errors})) + COMPLETE)
         self._over.set()
 
-    # ------------------------------------------------------------ rights
-
     def recheck(self, verdict: Identity | AuthError) -> None:
         """Take what the database says now of the credential."""
         if isinstance(verdict, Identity):
-            self._view.fanout.change_rights(self._subscriber, verdict)
+            self._view.fanout.change_rights(self, verdict)
         elif isinstance(verdict, Unauthenticated):
             ended = StreamEnded("UNAUTHENTICATED", str(verdict), verdict.reason.value)
-            self._view.fanout.end(self._subscriber, ended)
+            self._view.fanout.end(self, ended)
 
 
 def _start() -> dict[str, Any]:

@@ -2,22 +2,23 @@
 
     Question    a subscription as asked with the same rights: one encoding
     Cohort      subscribers of a question at the same point of history: one reader
-    Subscriber  one operation, and the outlet that it is answered on: a WebSocket's, or an event stream
+    Subscriber  one operation: a WebSocket's, or an event stream
 
 Everybody begins in a cohort with whoever begins at the same moment. A cohort that has caught up with another
-one of its question, having shown the same, joins it. Members whose outlets are full leave together and stay
-behind at their own position, until an outlet takes messages again or is dropped. So nobody waits for anybody,
+one of its question, having shown the same, joins it. Members whose sockets are full leave together and stay
+behind at their own position, until a socket takes messages again or is dropped. So nobody waits for anybody,
 what a slow reader costs is a position, and joining, lagging and changed rights are one mechanism.
 
-One task does it all (`run`), and never awaits an outlet. docs/fanout.md has the argument and the figures.
+One task does it all (`run`), and never awaits a socket. docs/fanout.md has the argument and the figures.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from auth.identity import Identity
 from auth.policy import narrow
@@ -26,30 +27,12 @@ from resolvers.streams import Live, Reader
 from schema.errors import StreamEnded
 from schema.frames import Batch
 from schema.questions import Question
+from schema.sockets import Watched
 
 TURN = 256
 """Events that a cohort reads in one turn."""
 SLICE = 0.005
 """Seconds that a turn may keep the event loop to itself."""
-
-
-class Outlet(Protocol):
-    """Where a subscriber's messages go."""
-
-    @property
-    def full(self) -> bool:
-        """Whether it takes none for now."""
-        ...
-
-    def on_writable(self, callback: Callable[[], None]) -> None:
-        """Call `callback` whenever it was full and takes messages again."""
-        ...
-
-    def write(self, batch: Batch) -> None: ...
-
-    def end(self, error: BaseException) -> None:
-        """The hub ends the stream. Called once, when the subscriber is gone already."""
-        ...
 
 
 @dataclass(eq=False, slots=True)
@@ -65,18 +48,29 @@ class Cohort:
 
     @property
     def stalled(self) -> bool:
-        """Whether none of its outlets takes messages: who joined it would have to part from it at once."""
-        return all(member.outlet.full for member in self.members)
+        """Whether none of its sockets takes messages: who joined it would have to part from it at once."""
+        return all(member.connection.full for member in self.members)
 
 
-@dataclass(eq=False, slots=True)
-class Subscriber:
-    """One operation."""
+class Subscriber(ABC):
+    """One operation. Each transport has its own kind."""
 
-    outlet: Outlet
-    cohort: Cohort
-    rights: Hashable
-    """What it is shown by, from its next turn on at the latest."""
+    __slots__ = ("cohort", "connection", "rights")
+
+    def __init__(self, connection: Watched) -> None:
+        self.connection = connection
+        self.cohort: Cohort | None = None
+        """None as long as it isn't subscribed."""
+        self.rights: Hashable = None
+        """What it is shown by, from its next turn on at the latest."""
+
+    @abstractmethod
+    def write(self, batch: Batch) -> None:
+        """Push the messages, whether or not the connection is full."""
+
+    @abstractmethod
+    def end(self, error: BaseException) -> None:
+        """The hub ended the stream, which is unsubscribed already."""
 
 
 class FanOut:
@@ -91,29 +85,33 @@ class FanOut:
 
     # ------------------------------------------------------------ subscribers
 
-    def subscribe(self, *, question: Question, live: Live[Any], outlet: Outlet) -> Subscriber:
-        """Answer the question on the outlet until `unsubscribe`, or until the outlet's `end` is called."""
+    def subscribe(self, subscriber: Subscriber, *, question: Question, live: Live[Any]) -> None:
+        """Answer the question until `unsubscribe`, or until the subscriber's `end` is called."""
         cohort = self._place(Cohort(question, live, live.reader))
         identity = question.context.identity
-        subscriber = Subscriber(outlet, cohort, None if identity is None else live.shown_by(identity))
+        subscriber.cohort = cohort
+        subscriber.rights = None if identity is None else live.shown_by(identity)
         cohort.members.add(subscriber)
-        outlet.on_writable(self.wake)
+        subscriber.connection.on_writable(self.wake)
         self.wake()
-        return subscriber
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        cohort = subscriber.cohort
-        cohort.members.discard(subscriber)
-        if not cohort.members:
-            self._drop(cohort)
+        """No more of it; nothing happens if it isn't subscribed."""
+        cohort, subscriber.cohort = subscriber.cohort, None
+        if cohort is not None:
+            cohort.members.discard(subscriber)
+            if not cohort.members:
+                self._drop(cohort)
 
     def end(self, subscriber: Subscriber, error: BaseException) -> None:
         """Unsubscribe, and tell why."""
         self.unsubscribe(subscriber)
-        subscriber.outlet.end(error)
+        subscriber.end(error)
 
     def change_rights(self, subscriber: Subscriber, identity: Identity) -> None:
         """From its next turn on, show the subscriber what `identity` may see, if that is something else."""
+        if subscriber.cohort is None:
+            return
         shown_by = subscriber.cohort.live.shown_by(identity)
         if shown_by == subscriber.rights:
             return
@@ -163,11 +161,11 @@ class FanOut:
         return [cohort for cohorts in self._cohorts.values() for cohort in cohorts]
 
     async def _advance(self, cohort: Cohort) -> None:
-        """Read the cohort's next events and write them to all its outlets."""
+        """Read the cohort's next events and write them to all its members."""
         cohort.due = None
-        if cohort.stalled:  # an outlet that takes messages again wakes us
+        if cohort.stalled:  # a socket that takes messages again wakes us
             return
-        if full := {member for member in cohort.members if member.outlet.full}:
+        if full := {member for member in cohort.members if member.connection.full}:
             self._leave(cohort, full)
         # Who joins while we encode stands behind these events already, and must not get them.
         members = cohort.members.copy()
@@ -176,12 +174,13 @@ class FanOut:
             messages = cohort.live.pack(drained.events)
             payloads = [await self._encode(cohort.question, message) for message in messages]
         except Exception as error:
-            self._end_all(members, error)
+            for member in members & cohort.members:
+                self.end(member, error)
             return
         if payloads:
             batch = Batch(payloads)
             for member in members & cohort.members:
-                member.outlet.write(batch)
+                member.write(batch)
         if drained.again is not None:
             cohort.due = time.monotonic() + drained.again
         if drained.again != 0 and cohort.members:
@@ -236,7 +235,7 @@ class FanOut:
     def _move(self, subscriber: Subscriber, identity: Identity) -> None:
         """Ask the subscriber's question anew with other rights, from where it stands."""
         cohort = subscriber.cohort
-        if subscriber not in cohort.members:  # unsubscribed meanwhile
+        if cohort is None:  # unsubscribed meanwhile
             return
         question, permission = cohort.question.asked_by(identity), cohort.live.permission
         permit, before = narrow(identity, permission), narrow(cohort.question.context.identity, permission)
@@ -255,7 +254,3 @@ class FanOut:
             cohorts.remove(cohort)
         if not cohorts:
             self._cohorts.pop(cohort.question.key, None)
-
-    def _end_all(self, members: Iterable[Subscriber], error: BaseException) -> None:
-        for member in list(members):
-            self.end(member, error)

@@ -41,7 +41,7 @@ class BadRequest(Exception):
     def __init__(self, status: int, message: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
-        self.problem = Problem("BAD_USER_INPUT", message)
+        self.problem = Problem("BAD_USER_INPUT", message, {"fields": []})
         self.headers = headers
 
 
@@ -89,7 +89,7 @@ async def _respond(view: "View", request: Request) -> ASGIApp:
     resolved, asked = found
     _check_way(request, asked, may_stream=may_stream)
     if asked.definition.operation is OperationType.SUBSCRIPTION:
-        return EventStream(view, asked, resolved, context)
+        return EventStream(view, asked, resolved, context, request.scope)
     return _as_response(await view.answers.answer(asked, resolved, context), media_type)
 
 

@@ -52,10 +52,6 @@ class HttpProtocol(Watched, HttpToolsProtocol):
             self._cut()
         return chunked
 
-    def push(self, data: bytes) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(data)
-
     def on_response_complete(self) -> None:
         self._gone = None
         super().on_response_complete()

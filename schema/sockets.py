@@ -47,6 +47,11 @@ class Watched(asyncio.Protocol):
         """Call `callback` whenever the socket was full and takes bytes again."""
         self._on_writable = callback
 
+    def push(self, data: bytes) -> None:
+        """Write finished bytes, unless the connection is closing."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self.full = True

@@ -4,7 +4,7 @@ Queries and mutations are a task each. So is a subscription until it is allowed;
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -53,36 +53,28 @@ async def serve_websocket(view: "View", scope: Scope, receive: Receive, send: Se
         await connection.close(OTHER_PROTOCOL, f"The subprotocol is {PROTOCOL}")
 
 
-class Running:
-    """One operation under way; of a subscription, the fan-out's outlet."""
+class Running(Subscriber):
+    """One operation under way. A query or a mutation is one that is never subscribed."""
 
-    __slots__ = ("connection", "id", "key", "place", "subscriber", "task")
+    __slots__ = ("id", "key", "owner", "place", "task")
 
-    def __init__(self, connection: "Connection", key: str) -> None:
-        self.connection = connection
+    def __init__(self, owner: "Connection", key: str) -> None:
+        super().__init__(owner.socket)
+        self.owner = owner
         self.key = key
         self.id = _JSON.encode(key)
         self.task: asyncio.Task[None] | None = None
-        self.subscriber: Subscriber | None = None
         self.place: Place | None = None
 
-    @property
-    def full(self) -> bool:
-        return self.connection.socket.full
-
-    def on_writable(self, callback: Callable[[], None]) -> None:
-        self.connection.socket.on_writable(callback)
-
     def write(self, batch: Batch) -> None:
-        self.connection.socket.push(batch.frames(self.id))
+        self.connection.push(batch.frames(self.id))
 
     def end(self, error: BaseException) -> None:
-        self.connection.end(self, error)
+        self.owner.end(self, error)
 
     def leave(self) -> None:
         """Its client wants no more of it, or it is over."""
-        if self.subscriber is not None:
-            self.connection.view.fanout.unsubscribe(self.subscriber)
+        self.owner.view.fanout.unsubscribe(self)
         if self.task is not None:
             self.task.cancel()
         if self.place is not None:
@@ -209,7 +201,7 @@ class Connection:
     def _finish(self, running: Running, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         running.task = None
-        if running.subscriber is None:
+        if running.cohort is None:
             self._forget(running)
 
     def _forget(self, running: Running) -> None:
@@ -257,7 +249,7 @@ class Connection:
         if isinstance(live, list):
             await self._fail(running, live)
             return
-        running.subscriber = self.view.fanout.subscribe(question=question, live=live, outlet=running)
+        self.view.fanout.subscribe(running, question=question, live=live)
 
     async def _fail(self, running: Running, errors: list[GraphQLError]) -> None:
         formatted = format_errors(errors, self.context.request_id)
@@ -265,7 +257,6 @@ class Connection:
 
     def end(self, running: Running, error: BaseException) -> None:
         """The hub ended a stream. Past the queue of a socket that may be full: nothing may wait here."""
-        running.subscriber = None
         self._forget(running)
         wrapped = GraphQLError(str(error), original_error=error if isinstance(error, Exception) else None)
         formatted = format_errors([wrapped], self.context.request_id)
@@ -277,13 +268,12 @@ class Connection:
         if isinstance(verdict, Unauthenticated):
             ended = StreamEnded("UNAUTHENTICATED", str(verdict), verdict.reason.value)
             for running in list(self._running.values()):
-                if running.subscriber is not None:
-                    self.view.fanout.end(running.subscriber, ended)
+                if running.cohort is not None:
+                    self.view.fanout.end(running, ended)
             return self._refuse(verdict)
         if isinstance(verdict, Identity):
             for running in self._running.values():
-                if running.subscriber is not None:
-                    self.view.fanout.change_rights(running.subscriber, verdict)
+                self.view.fanout.change_rights(running, verdict)
         return None
 
     async def _refuse(self, error: AuthError) -> None:
