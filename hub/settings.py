@@ -269,6 +269,14 @@ def _secret(variables: Variables) -> str | None:
     return None if secret == DEFAULT_SECRET else secret
 
 
+def _database(variables: Variables) -> DatabaseSettings:
+    """That listening has an address of its own means that a pooler stands at the other."""
+    url, listen_url = variables.database_url, variables.database_listen_url
+    if isinstance(url, PostgresUrl) and listen_url is not None:
+        url = url.behind_pooler()
+    return DatabaseSettings(url=url, listen_url=listen_url)
+
+
 def _rates(variables: Variables) -> RateSettings:
     return RateSettings(
         sign_in=replace(SIGN_INS, times=variables.rate_limit_sign_in),
@@ -307,7 +315,7 @@ def _assemble(variables: Variables, *, demo: bool) -> Settings:
             providers=tuple(dict.fromkeys(variables.enabled_auth_providers)),
             sign_in=sign_in_config(variables),
         ),
-        database=DatabaseSettings(url=variables.database_url, listen_url=variables.database_listen_url),
+        database=_database(variables),
         credentials=CredentialsSettings(path=variables.credentials_path, exec_allow=frozenset(allow)),
         graphql=GraphqlSettings(introspection=variables.hub_allow_introspection, limits=_limits(variables)),
         rates=_rates(variables),

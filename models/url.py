@@ -8,7 +8,7 @@ it follows libpq, whereas Tortoise's own reading takes `ssl=disable` for TLS and
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -43,6 +43,8 @@ class PostgresUrl:
     dsn: str = field(repr=False)
     place: str
     """Hosts and database, without user and password."""
+    pooled: bool = False
+    """Whether a pooler may give each transaction another connection, so that nothing outlasts one."""
     dialect = "postgres"
     engine = "models.engines.asyncpg"
 
@@ -52,7 +54,11 @@ class PostgresUrl:
         With a least size above 0 asyncpg would log a traceback every time that it fails to restore it.
         """
         limits = {"minsize": 0, "maxsize": 10, "timeout": 5, "command_timeout": None if patient else 10}
-        return {"dsn": self.dsn, **limits}
+        prepared = {"statement_cache_size": 0} if self.pooled else {}
+        return {"dsn": self.dsn, **limits, **prepared}
+
+    def behind_pooler(self) -> "PostgresUrl":
+        return replace(self, pooled=True)
 
     def __str__(self) -> str:
         return f"the PostgreSQL database {self.place}"

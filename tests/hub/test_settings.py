@@ -14,7 +14,7 @@ from auth.people import Person
 from auth.providers.config import EntraConfig, GithubConfig, OidcConfig, SignInConfig
 from hub.environment import DEFAULT_SECRET, FROM_FILES, forget_secrets
 from hub.settings import SettingsError, load_settings
-from models.url import SqliteUrl
+from models.url import PostgresUrl, SqliteUrl
 from schema.limits import Limits
 
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
@@ -214,6 +214,8 @@ def test_times_rates_proxies_and_where_to_listen(monkeypatch: pytest.MonkeyPatch
     )
     settings = load_settings()
     assert str(settings.database.listen_url) == "the PostgreSQL database db/hub"
+    assert isinstance(settings.database.url, PostgresUrl)
+    assert settings.database.url.pooled
     assert (settings.auth.session_max_age, settings.auth.group_max_age) == (
         timedelta(hours=12),
         timedelta(seconds=90),

@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 
 from models.bus import CHANNEL, EVERYTHING, LONGEST, Change, publish
+from models.connection import current_client
 from models.database import Database, open_database
 from models.tables import Instance
 from models.url import PostgresUrl, parse_database_url
@@ -246,15 +247,19 @@ async def test_a_change_of_a_later_release_stands_for_everything(
 async def test_listening_has_an_address_of_its_own(
     postgres_server: PostgresServer, postgres_url: str
 ) -> None:
-    """As beside a pooler, through which no LISTEN passes."""
+    """As beside a pooler, through which no LISTEN passes, nor any statement that was prepared before."""
     direct = parse_database_url(f"{postgres_url}?application_name=hub-listener")
     assert isinstance(direct, PostgresUrl)
+    through = parse_database_url(postgres_url)
+    assert isinstance(through, PostgresUrl)
     async with (
-        open_database(parse_database_url(postgres_url), listen_url=direct) as database,
+        open_database(through.behind_pooler(), listen_url=direct) as database,
         hearing(database) as heard,
     ):
         sql = f"SELECT application_name FROM pg_stat_activity WHERE {listening_to(postgres_url)}"
         assert postgres_server.sql(sql) == "hub-listener"
         with database.entered():
             await publish("user", "usr_1")
+            assert await Instance.all() == []
+            assert await current_client().execute_query_dict("SELECT name FROM pg_prepared_statements") == []
         await heard.becomes(Change("user", "usr_1"))
