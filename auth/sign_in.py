@@ -8,7 +8,7 @@ from auth.accounts import ensure_user
 from auth.groups import write_groups, write_groups_error
 from auth.identity import Provider
 from auth.providers.config import SignInConfig
-from auth.providers.errors import NotAdmitted, ProviderError
+from auth.providers.errors import Code, NotAdmitted, ProviderError
 from auth.providers.types import Profile, SignedIn
 from auth.providers.words import groups_problem
 from models.bus import publish
@@ -24,7 +24,7 @@ def admit(profile: Profile, config: SignInConfig) -> None:
     if not domains or profile.person.provider is Provider.ENTRA:
         return
     if profile.email is None or not profile.email_verified:
-        raise NotAdmitted(f"{profile.person} has no verified e-mail address", code="email_unverified")
+        raise NotAdmitted(f"{profile.person} has no verified e-mail address", code=Code.EMAIL_UNVERIFIED)
     if profile.email.rpartition("@")[2].lower() not in domains:
         raise NotAdmitted(f"{profile.person}'s e-mail address is in none of ALLOWED_EMAIL_DOMAINS")
 
@@ -47,7 +47,7 @@ async def record_sign_in(
             last_sign_in_at=now,
         )
         if not updated:
-            raise NotAdmitted(f"{profile.person}'s account is deactivated", code="account_disabled")
+            raise NotAdmitted(f"{profile.person}'s account is deactivated", code=Code.ACCOUNT_DISABLED)
         if isinstance(signed_in.groups, ProviderError):
             await write_groups_error(user_id, groups_problem(signed_in.groups, name=provider_name))
         else:

@@ -16,7 +16,7 @@ from tortoise.transactions import in_transaction
 
 from auth.issuing import Issued
 from auth.providers.catalogue import Providers
-from auth.providers.errors import ProviderError, Unbelievable, oauth_error
+from auth.providers.errors import Code, ProviderError, Unbelievable, oauth_error
 from auth.providers.types import Callback, SignedIn
 from auth.sign_in import admit, record_sign_in
 from hub.client_address import rate_key
@@ -92,13 +92,13 @@ class _Handlers:
         except RateLimited as error:
             if "text/html" not in request.headers.get("accept", ""):
                 return problem_response(request.scope, describe(error))
-            return _failed("rate_limited", return_to)
+            return _failed(Code.RATE_LIMITED, return_to)
         except ProviderError as error:
             log.warning("signing in by %s can't begin: %s", name, error)
             return _failed(error.code, return_to)
         except DatabaseUnavailable as error:
             log.warning("signing in by %s can't begin: %s", name, error)
-            return _failed("unavailable", return_to)
+            return _failed(Code.UNAVAILABLE, return_to)
 
     async def _sent_there(self, request: Request, name: str, return_to: str) -> Response:
         redirect_uri = request.state.base_url + callback_url(name)
@@ -124,7 +124,7 @@ class _Handlers:
         attempt = self.attempts.read(state, request.headers, now=datetime.now(UTC))
         if attempt is None or attempt.provider != name:
             log.warning("a callback of %s belongs to no sign-in that this browser has begun", name)
-            return _failed("state_mismatch", HOME)
+            return _failed(Code.STATE_MISMATCH, HOME)
         response = await self._outcome(request, attempt)
         response.headers.append("Set-Cookie", self.attempts.clearing(state))
         return response
@@ -135,13 +135,13 @@ class _Handlers:
             issued = await self._signed_in(request, attempt)
         except RateLimited:
             log.warning("a callback of %s was used before", attempt.provider)
-            return _failed("state_mismatch", attempt.return_to)
+            return _failed(Code.STATE_MISMATCH, attempt.return_to)
         except ProviderError as error:
             log.warning("signing in by %s failed: %s", attempt.provider, error)
             return _failed(error.code, attempt.return_to)
         except DatabaseUnavailable as error:
             log.warning("signing in by %s failed: %s", attempt.provider, error)
-            return _failed("unavailable", attempt.return_to)
+            return _failed(Code.UNAVAILABLE, attempt.return_to)
         response = RedirectResponse(attempt.return_to, 302, HEADERS)
         return self.browsers.cookies.give(response, issued)
 
@@ -197,7 +197,7 @@ def _not_found(request: Request) -> Response:
     return problem_response(request.scope, problem)
 
 
-def _failed(code: str, return_to: str) -> Response:
+def _failed(code: Code, return_to: str) -> Response:
     """To the sign-in page, which keeps the way back."""
-    query = {"error": code} | ({} if return_to == HOME else {"returnTo": return_to})
+    query = {"error": str(code)} | ({} if return_to == HOME else {"returnTo": return_to})
     return RedirectResponse(f"/login?{urlencode(query)}", 302, HEADERS)

@@ -9,45 +9,62 @@ ProviderError
 ├── Unbelievable     its answer fails a check
 └── NotAdmitted      the person is who they say, and may not use this hub
 
-The text is for the log: exact, without a secret. `code` is for the address of the sign-in page, where
-`web/src/login/texts.ts` explains it.
+The text is for the log: exact, without a secret. `code` is for the address of the sign-in page.
 """
+
+from enum import StrEnum
 
 from auth.errors import AuthError
 
 
+class Code(StrEnum):
+    """Why somebody wasn't signed in, as the sign-in page is told; `web/src/login/texts.ts` has the words."""
+
+    ACCESS_DENIED = "access_denied"
+    ACCOUNT_DISABLED = "account_disabled"
+    EMAIL_UNVERIFIED = "email_unverified"
+    INVALID_ANSWER = "invalid_answer"
+    MISCONFIGURED = "misconfigured"
+    MISSING_SCOPE = "missing_scope"
+    NOT_ALLOWED = "not_allowed"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    RATE_LIMITED = "rate_limited"
+    SIGN_IN_FAILED = "sign_in_failed"
+    SSO_REQUIRED = "sso_required"
+    STATE_MISMATCH = "state_mismatch"
+    UNAVAILABLE = "unavailable"
+
+
 class ProviderError(AuthError):
-    code = "sign_in_failed"
+    code = Code.SIGN_IN_FAILED
 
 
 class Unavailable(ProviderError):
-    code = "provider_unavailable"
+    code = Code.PROVIDER_UNAVAILABLE
 
 
 class Misconfigured(ProviderError):
-    code = "misconfigured"
+    code = Code.MISCONFIGURED
 
 
 class Denied(ProviderError):
-    code = "access_denied"
+    code = Code.ACCESS_DENIED
 
 
 class Expired(ProviderError):
-    code = "state_mismatch"
+    code = Code.STATE_MISMATCH
 
 
 class NotPermitted(ProviderError):
-    code = "missing_scope"
+    code = Code.MISSING_SCOPE
 
 
 class Unbelievable(ProviderError):
-    code = "invalid_answer"
+    code = Code.INVALID_ANSWER
 
 
 class NotAdmitted(ProviderError):
-    """`code`: `not_allowed`, `email_unverified`, `sso_required`, `missing_scope` or `account_disabled`."""
-
-    def __init__(self, text: str, *, code: str = "not_allowed") -> None:
+    def __init__(self, text: str, *, code: Code = Code.NOT_ALLOWED) -> None:
         super().__init__(text)
         self.code = code
 
@@ -81,5 +98,5 @@ def oauth_error(error: str, text: str) -> ProviderError:
         if error in names:
             return kind(text)
     if error == "unverified_user_email":  # GitHub's, for an account without a verified address
-        return NotAdmitted(text, code="email_unverified")
+        return NotAdmitted(text, code=Code.EMAIL_UNVERIFIED)
     return ProviderError(text)

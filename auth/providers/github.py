@@ -18,7 +18,7 @@ from auth.identity import Provider
 from auth.people import Person
 from auth.providers import profiles
 from auth.providers.config import GITHUB, GithubConfig
-from auth.providers.errors import NotAdmitted, NotPermitted, ProviderError, Unbelievable
+from auth.providers.errors import Code, NotAdmitted, NotPermitted, ProviderError, Unbelievable
 from auth.providers.types import Begun, Callback, Groups, GroupsRead, Profile, SignedIn
 from auth.providers.web import Web, same_host, translated, within
 
@@ -150,7 +150,7 @@ class Github:
         if allowed & groups.hidden:
             raise NotAdmitted(
                 f"{person}'s organisation hides itself until single sign-on is authorised",
-                code="sso_required",
+                code=Code.SSO_REQUIRED,
             )
         raise NotAdmitted(f"{person} is in none of ALLOWED_GITHUB_ORGS")
 
