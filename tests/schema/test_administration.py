@@ -1,4 +1,4 @@
-"""People, roles, group mappings, tokens and sessions over GraphQL, as an admin and as anybody uses them."""
+"""People and their roles over GraphQL, as an admin uses them."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,25 +8,11 @@ from auth.identity import Provider
 from auth.people import Person
 from auth.permissions import Role, Scope
 from models.tables import GroupMapping, RoleAssignment, User
+from tests.support.administration import ASSIGN, CREATE_MAPPING, MAPPING, REVOKE
 from tests.support.asking import bad_fields, refused
-from tests.support.people import a_member, id_of, put_into_groups, sign_in
+from tests.support.people import a_member, id_of, put_into_groups
 from tests.support.surface import World
 from tests.support.waiting import until
-
-ASSIGN = """mutation ($input: AssignRoleInput!) { assignRole(input: $input) {
-  grant { id role instanceId namespaces source createdBy { displayName } }
-  user { id isAdmin grants { id } } } }"""
-REVOKE = """mutation ($id: ID!) { revokeRole(input: {grantId: $id}) {
-  revokedGrantId user { id grants { id } } } }"""
-CREATE = """mutation ($input: CreateGroupMappingInput!) { createGroupMapping(input: $input) {
-  groupMapping { id provider groupId groupName role instanceId namespaces createdBy { displayName } }
-  affectedUserCount affectedUsers(first: 10) { totalCount nodes { displayName } } } }"""
-UPDATE = """mutation ($input: UpdateGroupMappingInput!) { updateGroupMapping(input: $input) {
-  groupMapping { id groupName role instanceId namespaces } affectedUserCount
-  affectedUsers { nodes { displayName } } } }"""
-DELETE = """mutation ($input: DeleteGroupMappingInput!) { deleteGroupMapping(input: $input) {
-  deletedGroupMappingId affectedUserCount affectedUsers { nodes { displayName } } } }"""
-
 
 # ---------------------------------------------------------------- people
 
@@ -93,7 +79,7 @@ async def test_a_person_is_found_with_groups_and_whence_each_grant_comes(world: 
     with world.hub.running.database.entered():
         ada = await a_member("tid/1", "ml", "other", ago=timedelta(hours=1), display_name="Ada")
         await User.filter(id=ada).update(groups_error="Microsoft Graph answered 503")
-    made = (await world.hub.data(world.admin, CREATE, {"input": MAPPING}))["createGroupMapping"]
+    made = (await world.hub.data(world.admin, CREATE_MAPPING, {"input": MAPPING}))["createGroupMapping"]
     query = """query ($id: ID!) { user(id: $id) {
       id provider displayName active isAdmin groups { provider groupId name } groupsError grants {
         id role instanceId namespaces source createdAt group { groupId name } groupMapping { id } } } }"""
@@ -186,51 +172,3 @@ async def test_a_role_that_could_mean_something_else_is_refused(world: World) ->
     assert (await refused(world.hub, world.admin, ASSIGN, {"input": nobody}))["code"] == "NOT_FOUND"
     with world.hub.running.database.entered():
         assert await RoleAssignment.filter(user_id=ada_id).count() == 0
-
-
-# ---------------------------------------------------------------- group mappings
-
-MAPPING = {
-    "groupId": "ml",
-    "groupName": "ML Engineers",
-    "role": "DEPLOYER",
-    "instanceId": "east",
-    "namespaces": ["ml-team"],
-}
-
-
-async def test_a_mapping_acts_from_its_making_to_its_end(world: World) -> None:
-    hub = world.hub
-    token = await sign_in(hub, "tid/1", provider=Provider.ENTRA)
-    with hub.running.database.entered():
-        await put_into_groups(await id_of(hub, token), ["ml"])
-
-    async def may_deploy(*places: str) -> bool:
-        query = "{ instances { nodes { id namespaces(permission: MANAGE_DEPLOYMENTS) } } }"
-        found = (await hub.data(token, query))["instances"]["nodes"]
-        return {f"{node['id']}/{name}" for node in found for name in node["namespaces"]} == set(places)
-
-    made = (await hub.data(world.admin, CREATE, {"input": MAPPING}))["createGroupMapping"]
-    mapping_id = made["groupMapping"].pop("id")
-    assert made == {
-        "groupMapping": {
-            "provider": "ENTRA",
-            **MAPPING,
-            "createdBy": {"displayName": "admin"},
-        },
-        "affectedUserCount": 1,
-        "affectedUsers": {"totalCount": 1, "nodes": [{"displayName": "tid/1"}]},
-    }
-    await until(lambda: may_deploy("east/ml-team"))
-    changed = {"id": mapping_id, "instanceId": "west"}
-    updated = (await hub.data(world.admin, UPDATE, {"input": changed}))["updateGroupMapping"]
-    assert updated["groupMapping"]["instanceId"] == "west"
-    assert updated["affectedUserCount"] == 1
-    await until(lambda: may_deploy("west/ml-team"))
-    gone = (await hub.data(world.admin, DELETE, {"input": {"id": mapping_id}}))["deleteGroupMapping"]
-    assert gone == {
-        "deletedGroupMappingId": mapping_id,
-        "affectedUserCount": 1,
-        "affectedUsers": {"nodes": [{"displayName": "tid/1"}]},
-    }
-    await until(may_deploy)
