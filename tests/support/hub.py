@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -80,6 +81,13 @@ def hub_settings(
         rates=RateSettings(sign_in=structs.replace(SIGN_INS, times=1_000)),
         warnings=(),
     )
+
+
+def free_port() -> int:
+    """For a hub whose address others have to know before it is there."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
 
 
 @dataclass(frozen=True)
