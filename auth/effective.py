@@ -32,7 +32,11 @@ class GrantRules(msgspec.Struct, frozen=True, kw_only=True):
 
     def fresh(self, synced_at: datetime | None, *, now: datetime) -> bool:
         """Whether groups that were read then grant anything now."""
-        return synced_at is not None and now - synced_at <= self.group_max_age
+        return synced_at is not None and synced_at >= self.oldest(now=now)
+
+    def oldest(self, *, now: datetime) -> datetime:
+        """Groups that were read before then grant nothing."""
+        return now - self.group_max_age
 
 
 NO_SETTINGS = GrantRules()
@@ -88,7 +92,7 @@ async def _of_groups(
             # Groups that a provider hid at the last reading were read before it.
             user_id__in=list(people),
             group_id__in=mapped,
-            read_at__gte=now - rules.group_max_age,
+            read_at__gte=rules.oldest(now=now),
         )
         .order_by("user_id", "group_id")
         .values_list("user_id", "group_id", "name")

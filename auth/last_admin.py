@@ -66,8 +66,9 @@ async def _by_groups(rules: GrantRules, now: datetime) -> bool:
     mappings = GroupMapping.filter(role=int(Role.ADMIN))
     for provider in set(await mappings.values_list("provider", flat=True)):
         groups = Subquery(mappings.filter(provider=provider).values("group_id"))
-        members = Subquery(Membership.filter(group_id__in=groups).values("user_id"))
-        fresh = now - rules.group_max_age
-        if await _able(rules, id__in=members, groups_synced_at__gte=fresh).filter(provider=provider).exists():
+        oldest = rules.oldest(now=now)
+        members = Subquery(Membership.filter(group_id__in=groups, read_at__gte=oldest).values("user_id"))
+        able = _able(rules, id__in=members, provider=provider, groups_synced_at__gte=oldest)
+        if await able.exists():
             return True
     return False

@@ -93,11 +93,11 @@ async def _granted(wanted: PeopleFilter, rules: GrantRules, now: datetime) -> Q:
     if wanted.instance_id is not None:
         one &= Q(instance_id=None) | Q(instance_id=wanted.instance_id)
     ways = [Q(id__in=Subquery(RoleAssignment.filter(one).values("user_id")))]
-    fresh = now - rules.group_max_age
+    oldest = rules.oldest(now=now)
     for provider in set(await GroupMapping.filter(one).values_list("provider", flat=True)):
         groups = Subquery(GroupMapping.filter(one, provider=provider).values("group_id"))
-        members = Subquery(Membership.filter(group_id__in=groups).values("user_id"))
-        ways.append(Q(provider=provider, groups_synced_at__gte=fresh, id__in=members))
+        members = Subquery(Membership.filter(group_id__in=groups, read_at__gte=oldest).values("user_id"))
+        ways.append(Q(provider=provider, groups_synced_at__gte=oldest, id__in=members))
     if wanted.roles is None or Role.ADMIN in wanted.roles:
         ways += [Q(provider=each.provider.lower(), subject=each.subject) for each in rules.administrators]
     return Q(*ways, join_type="OR")

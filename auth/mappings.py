@@ -29,6 +29,7 @@ from models.tables import Membership, User
 
 SLICE = 200
 """People whose grants are compared at a time."""
+_OF_GITHUB = re.compile("[1-9][0-9]*(?:/[1-9][0-9]*)?")
 _GUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -224,6 +225,11 @@ def _group_id(provider: Provider, group_id: str) -> str:
     """As the provider writes it, for it is compared exactly."""
     if not group_id.strip() or len(group_id) > 256:
         raise InvalidRequest("A group's id has 1 to 256 characters", path="groupId")
+    if provider is Provider.GITHUB and not _OF_GITHUB.fullmatch(group_id):
+        raise InvalidRequest(
+            "GitHub's groups are numeric ids, ORGANISATION or ORGANISATION/TEAM: names change hands",
+            path="groupId",
+        )
     return _as_written(group_id) if provider is Provider.ENTRA else group_id
 
 
@@ -243,9 +249,11 @@ async def _affected(
     row: MappingRow, before: GroupGrant | None, after: GroupGrant | None, rules: GrantRules, now: datetime
 ) -> list[Affected]:
     """Those in the group for whom it isn't the same what they are given, with all their other grants."""
-    members = Subquery(Membership.filter(group_id=row.group_id).values("user_id"))
-    fresh = now - rules.group_max_age
-    users = await User.filter(id__in=members, provider=row.provider, active=True, groups_synced_at__gte=fresh)
+    oldest = rules.oldest(now=now)
+    members = Subquery(Membership.filter(group_id=row.group_id, read_at__gte=oldest).values("user_id"))
+    users = await User.filter(
+        id__in=members, provider=row.provider, active=True, groups_synced_at__gte=oldest
+    )
     found: list[Affected] = []
     for start in range(0, len(users), SLICE):
         some = users[start : start + SLICE]

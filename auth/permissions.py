@@ -69,7 +69,8 @@ class Group(msgspec.Struct, frozen=True):
 
     provider: "Provider"
     group_id: str
-    """Entra: the object id; GitHub: a numeric id; OIDC: the claim's word."""
+    """Entra: the object id; GitHub: an organisation's numeric id, or ORGANISATION/TEAM by both; OIDC: the
+    claim's word."""
     name: str | None = None
     """Names change hands, so they decide nothing."""
 

@@ -22,9 +22,13 @@ async def put_into_groups(
 ) -> None:
     """The person's groups are these, read so long ago. The caller has entered the database."""
     await Membership.filter(user_id=user_id).delete()
+    read_at = datetime.now(UTC) - ago
     for group_id in group_ids:
-        await Membership.create(id=new_id("mem"), user_id=user_id, group_id=group_id, name=group_id.title())
-    await User.filter(id=user_id).update(groups_synced_at=datetime.now(UTC) - ago, groups_error=error)
+        name = group_id.title()
+        await Membership.create(
+            id=new_id("mem"), user_id=user_id, group_id=group_id, name=name, read_at=read_at
+        )
+    await User.filter(id=user_id).update(groups_synced_at=read_at, groups_error=error)
     await publish("user", user_id)
 
 
