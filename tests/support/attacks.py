@@ -23,7 +23,7 @@ ATTACKS: Mapping[str, Attack] = {
     "open objects": lambda n: "{a(x:" + "{a:" * n,
     "open list types": lambda n: "query ($a:" + "[" * n,
     "strings without an end": lambda n: '"\\"' * n,
-    "block strings without an end": lambda n: '"""\\"""' * n,
+    "block strings without an end": lambda n: '\\"""\n' * n,
     "comments": lambda n: "#\n" * n + "{ hub { nope } }",
     "one long comment": lambda n: "#" + "x" * 20 * n + "\n{ hub { nope } }",
     "blank lines": lambda n: "\n" * 20 * n + "{ hub { nope } }",
