@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 import strawberry
 from anyio import to_thread
@@ -75,10 +76,12 @@ class Documents:
         self._kept: OrderedDict[str, _Known] = OrderedDict()
         self._size = 0
         self._turn = asyncio.Lock()
+        self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+        """Of each who waits, so that they come round by persons and not by documents."""
 
-    async def admit(self, query: str, *, suggestions: bool = False) -> None:
+    async def admit(self, query: str, *, suggestions: bool = False, who: Hashable = None) -> None:
         """Have the document checked, so that `check` knows it: in a thread and one at a time, since it may
-        take 40 ms, for which nobody else would be answered."""
+        take 40 ms, for which nobody else would be answered. Whoever sends many waits for their own."""
         known = self._kept.get(query)
         if known is not None and known.told(suggestions=suggestions) is not None:
             return
@@ -86,7 +89,7 @@ class Documents:
             tokens = judge_text(query, self._limits)
         except LimitExceeded:
             return
-        async with self._turn:
+        async with self._turns.setdefault(who, asyncio.Lock()), self._turn:
             known = self._kept.get(query)
             if known is None:
                 checked = await to_thread.run_sync(self._check, query)

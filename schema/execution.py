@@ -38,6 +38,10 @@ class Chosen(NamedTuple):
     cost: int
 
 
+class OutOfTime(LimitExceeded):
+    """An operation was begun, and given up at its deadline."""
+
+
 def chosen(
     document: Checked, operation: Operation, *, allowed: Collection[OperationType] = tuple(OperationType)
 ) -> Chosen | Errors:
@@ -106,7 +110,7 @@ async def answer(
 
 @asynccontextmanager
 async def deadline(definition: OperationDefinitionNode, limits: Limits) -> AsyncIterator[None]:
-    """Gives up what takes too long: raises `LimitExceeded`."""
+    """Gives up what takes too long: raises `OutOfTime`."""
     try:
         async with asyncio.timeout(limits.deadline) as end:
             yield
@@ -116,7 +120,7 @@ async def deadline(definition: OperationDefinitionNode, limits: Limits) -> Async
         message = f"This took longer than {limits.deadline} s and was given up"
         if definition.operation is OperationType.MUTATION:
             message += "; what was asked may or may not have happened"
-        raise LimitExceeded("DEADLINE", message, limit=limits.deadline) from error
+        raise OutOfTime("DEADLINE", message, limit=limits.deadline) from error
 
 
 def payload(result: ExecutionResult, request_id: str) -> dict[str, Any]:
@@ -124,6 +128,7 @@ def payload(result: ExecutionResult, request_id: str) -> dict[str, Any]:
     if not result.errors:
         return {"data": result.data}
     errors = format_errors(result.errors, request_id)
-    if not any(error.path for error in result.errors):  # nothing was executed (GraphQL, section 7.1)
+    begun = any(error.path or isinstance(error.original_error, OutOfTime) for error in result.errors)
+    if not begun:  # nothing was executed (GraphQL, section 7.1)
         return {"errors": errors}
     return {"data": result.data, "errors": errors}

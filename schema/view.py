@@ -79,13 +79,13 @@ class View:
 
     async def choose(self, operation: Operation, context: Context) -> tuple[Operation, Chosen] | Errors:
         """The operation with its document's text, and what is to be executed; or why there is nothing to."""
-        suggestions = may_introspect(context)
+        suggestions, who = may_introspect(context), context.identity and context.identity.user_id
         if operation.query:
-            await self.documents.admit(operation.query, suggestions=suggestions)
+            await self.documents.admit(operation.query, suggestions=suggestions, who=who)
         resolved = self.persisted.resolve(operation)
         if isinstance(resolved, GraphQLError):
             return [resolved]
-        await self.documents.admit(resolved.query, suggestions=suggestions)
+        await self.documents.admit(resolved.query, suggestions=suggestions, who=who)
         document = self.documents.check(resolved.query, suggestions=suggestions)
         found = chosen(document, resolved)
         return found if isinstance(found, list) else (resolved, found)

@@ -13,6 +13,7 @@ from schema.errors import LimitExceeded
 from schema.limits import DEFAULT_LIMITS, Limits
 from tests.schema.test_limits import EVERYTHING
 from tests.support.attacks import growth, processor_seconds
+from tests.support.surface import World
 
 SCHEMA = build_schema()
 UNLIMITED = Limits(cost=10**12)
@@ -149,3 +150,31 @@ def test_a_known_documents_cost_takes_microseconds() -> None:
             document.cost(definition, {"first": 1_000})
 
     assert processor_seconds(work) < 1_000 * 10e-6
+
+
+async def test_on_the_wire(shared_world: World) -> None:
+    query = "{ instances(first: 3) { nodes { id } } }"
+    expected = {"cost": {"requested": 1 + 3 * (ITEM + 2), "limit": DEFAULT_LIMITS.cost}}
+    headers = {"authorization": f"Bearer {shared_world.admin}"}
+    for asked, told in (({"cost": True}, expected), ({"cost": False}, None), (None, None)):
+        body = {"query": query, "extensions": asked}
+        answer = (await shared_world.hub.http.post("/graphql", json=body, headers=headers)).json()
+        assert answer.get("extensions") == told
+        async with shared_world.hub.socket(shared_world.admin) as socket:
+            await socket.send(type="subscribe", id="1", payload=body)
+            assert (await socket.receive())["payload"].get("extensions") == told
+
+
+async def test_what_is_too_dear_is_refused_on_every_way(shared_world: World) -> None:
+    page = "deployments(first: 1000) { nodes { id name phase pods { name containers { name } } } }"
+    query = "{" + " ".join(f"a{number}: {page}" for number in range(10)) + "}"
+    answer = await shared_world.hub.ask(shared_world.admin, query)
+    async with shared_world.hub.socket(shared_world.admin) as socket:
+        await socket.subscribe(query)
+        message = await socket.receive()
+    for errors in (answer["errors"], message["payload"]):
+        (error,) = errors
+        assert error["extensions"]["code"] == "LIMIT_EXCEEDED"
+        assert error["extensions"]["reason"] == "COST"
+        assert error["extensions"]["actual"] > error["extensions"]["limit"] == DEFAULT_LIMITS.cost
+    assert (message["type"], "data" in answer) == ("error", False)

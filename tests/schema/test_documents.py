@@ -193,3 +193,20 @@ async def test_one_document_that_many_send_at_once_is_checked_once() -> None:
     size = documents._size
     await asyncio.gather(*(documents.admit("{ hub { mod } }", suggestions=True) for _ in range(100)))
     assert documents._size < 3 * size
+
+
+async def test_who_sends_many_documents_waits_for_their_own() -> None:
+    documents = Documents(SCHEMA)
+    finished: list[str] = []
+
+    async def send(who: str, number: int) -> None:
+        await documents.admit(ATTACKS["one leaf often"](500) + f" # {who} {number}", who=who)
+        finished.append(who)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(20):
+            tasks.create_task(send("attacker", number))
+        await asyncio.sleep(0)  # they all stand in line
+        tasks.create_task(send("other", 0))
+    assert finished.index("other") <= 2
+    assert not documents._turns
