@@ -59,8 +59,9 @@ async def running_hub(settings: Settings, *, timing: Timing | None = None) -> As
             # In this order: what is looked at again finds nothing outdated.
             database.bus.subscribe(hub.authenticator.heed)
             database.bus.subscribe(hub.view.connections.heed)
+            database.bus.subscribe(hub.services.audit.heed)
             async with asyncio.TaskGroup() as tasks:
-                endless = _start(hub, database, tasks)
+                endless = _start(hub, database, tasks, settings)
                 try:
                     yield RunningHub(hub.app, hub.manager, database)
                 finally:
@@ -69,6 +70,7 @@ async def running_hub(settings: Settings, *, timing: Timing | None = None) -> As
                     await hub.services.scans.close()
                     await hub.services.pages.close()
                     await hub.authenticator.record_usage()
+                    await hub.services.trail.close()
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,9 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
     return _Parts(app, view, authenticator, directory, manager, registry, services, groups)
 
 
-def _start(hub: _Parts, database: Database, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+def _start(
+    hub: _Parts, database: Database, tasks: asyncio.TaskGroup, settings: Settings
+) -> list[asyncio.Task[None]]:
     """Every endless loop of the hub, by name."""
     loops = {
         "instances": _watch(hub.directory, hub.manager),
@@ -144,6 +148,9 @@ def _start(hub: _Parts, database: Database, tasks: asyncio.TaskGroup) -> list[as
         "sessions": keep_sessions_swept(),
         "groups": hub.groups.keep_synced(),
         "token usage": hub.authenticator.keep_usage_recorded(),
+        "audit queue": hub.services.trail.keep_written(),
+        "audit sweep": hub.services.trail.keep_swept(settings.audit.retention),
+        "audit feed": hub.services.audit.keep_read(hub.view.fanout.wake),
     }
     return [tasks.create_task(loop, name=name) for name, loop in loops.items()]
 

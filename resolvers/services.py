@@ -1,11 +1,13 @@
 """What the use cases work with, put together once by the assembly and passed to each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from auth.audit_trail import AuditTrail
 from auth.effective import GrantRules
 from cluster.feed import Fleet
 from models.rates import Limit
+from resolvers.audit_stream import AuditFeed
 from resolvers.instances import Registry
 from resolvers.scans import Scans
 
@@ -23,3 +25,7 @@ class Services:
     """What the settings say of grants."""
     new_tokens: Limit = NEW_TOKENS
     """How often somebody may make an access token."""
+    trail: AuditTrail = field(default_factory=AuditTrail)
+    """Where acts are written down."""
+    audit: AuditFeed = field(default_factory=AuditFeed)
+    """What was written down, as it is."""

@@ -23,6 +23,8 @@ class Context:
     """Whether anybody may ask for the schema; None: who is signed in."""
     wake: Callable[[], None]
     """Asks the fan-out for a turn, when something other than a cluster's change brings news."""
+    address: str | None = None
+    """The client's."""
 
     @cached_property
     def loaders(self) -> Loaders:

@@ -6,6 +6,7 @@ from enum import Enum
 import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
+from auth.audit import Means, Outcome
 from auth.identity import Provider
 from auth.permissions import GrantSource, Permission, Role
 from cluster.drafts import (
@@ -262,5 +263,30 @@ _expose(
     {
         "GRANTS_CHANGED": "Your grants changed; ask again for what depends on them.",
         "SESSION_EXPIRING": "Your session or access token ends within five minutes, unless it is renewed.",
+    },
+)
+_expose(
+    Outcome,
+    "AuditOutcome",
+    "What came of something that somebody did.",
+    {
+        "ATTEMPTED": "It was begun; it isn't over yet.",
+        "SUCCEEDED": "It was done.",
+        "REFUSED": "The person may not do it.",
+        "FAILED": "It couldn't be done.",
+        "UNKNOWN": "The hub stopped before it was over: it may or may not have happened.",
+    },
+)
+_expose(
+    Means,
+    "AuthMethod",
+    "By what somebody acted.",
+    {
+        "SESSION": "A sign-in in a browser.",
+        "ACCESS_TOKEN": "An access token.",
+        "LOCAL": "Nothing: in local mode whoever is on the machine may act.",
+        "CLI": "The command line beside the hub.",
+        "SYSTEM": "The hub by itself.",
+        "ANONYMOUS": "Nothing: nobody had signed in.",
     },
 )

@@ -195,7 +195,7 @@ def _api_error(error: ApiError) -> Problem:
 def format_error(error: GraphQLError, request_id: str) -> dict[str, Any]:
     """One entry of a response's `errors`, always with a code and the request's id."""
     formatted: dict[str, Any] = dict(error.formatted)
-    cause = _cause(error)
+    cause = cause_of(error)
     if cause is None:  # a syntax, validation or coercion error: graphql-core's own words help best
         problem = Problem("BAD_USER_INPUT", error.message, {"fields": [], **(error.extensions or {})})
     else:
@@ -205,7 +205,7 @@ def format_error(error: GraphQLError, request_id: str) -> dict[str, Any]:
     return formatted
 
 
-def _cause(error: GraphQLError) -> BaseException | None:
+def cause_of(error: GraphQLError) -> BaseException | None:
     """The exception of ours under any number of GraphQL wrappings."""
     cause: BaseException | None = error
     while isinstance(cause, GraphQLError):

@@ -19,6 +19,7 @@ from graphql import (
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from schema.auditing import note_refusals
 from schema.context import Context
 from schema.documents import Checked
 from schema.errors import LimitExceeded, format_errors
@@ -102,10 +103,13 @@ async def answer(
         return ExecutionResult(None, executor)
     try:
         async with deadline(executor.operation, limits):
-            result = execute_root_selection_set(executor)
-            return cast("ExecutionResult", await result if executor.is_awaitable(result) else result)
+            pending = execute_root_selection_set(executor)
+            result = cast("ExecutionResult", await pending if executor.is_awaitable(pending) else pending)
     except LimitExceeded as late:
         return ExecutionResult(None, [GraphQLError(str(late), original_error=late)])
+    if executor.operation.operation is not OperationType.MUTATION:  # those note their own
+        note_refusals(result.errors, context)
+    return result
 
 
 @asynccontextmanager

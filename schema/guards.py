@@ -16,6 +16,7 @@ from strawberry.types.field import StrawberryField
 from auth.permissions import Permission
 from auth.policy import Permit, Place, Refusal, RefusalReason, authorise, narrow
 from resolvers.errors import NotFound
+from schema.auditing import is_act, perform
 from schema.context import Info
 from schema.errors import Refused
 from schema.words import Denial
@@ -60,7 +61,9 @@ class Guard(FieldExtension):
             field.directives = [*field.directives, self.directive]
 
     async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Info, **kwargs: Any) -> Any:
-        """The same guard before a resolver that waits."""
+        """The same guard before a resolver that waits. No mutation's runs without an entry in the audit."""
+        if is_act(info):
+            return await perform(self.resolve, next_, source, info, kwargs)
         result = self.resolve(next_, source, info, **kwargs)
         return await result if isawaitable(result) else result
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from auth.permissions import Permission
 from auth.policy import narrow
-from resolvers import deployments, instances
+from resolvers import audit, deployments, instances
 from schema.context import Context
 
 
@@ -17,6 +17,9 @@ async def find_node(context: Context, node_id: str) -> Any:
         return await context.loaders.people.load(node_id)
     if node_id.startswith("map_"):
         return await context.loaders.mappings.load(node_id)
+    if node_id.startswith("aud_"):
+        permit = narrow(identity, Permission.VIEW_AUDIT_LOG)
+        return await audit.find_entry(permit=permit, entry_id=node_id)
     match node_id.split("/"):
         case [instance_id]:
             return instances.find_instance(

@@ -6,10 +6,11 @@ import strawberry
 
 from auth.permissions import Permission
 from auth.policy import Permit
-from resolvers import deployments, instances, summaries
+from resolvers import audit, deployments, instances, summaries
 from resolvers.names import check_place
 from schema.administration import AdministrationQuery
 from schema.arguments import After, DeploymentName, First, InstanceId, Namespace, Wanted
+from schema.audit import AuditEntryConnection, ChosenEntries, wanted_entries
 from schema.common import Node, given
 from schema.context import Info
 from schema.deployments import Deployment, DeploymentConnection, DeploymentSummary
@@ -145,3 +146,19 @@ class Query(AdministrationQuery):
     )
     def credential_problems(self, info: Info, permit: Permit) -> list[CredentialProblem] | None:
         return instances.problems(fleet=info.context.services.fleet, permit=permit)
+
+    @strawberry.field(
+        extensions=[Requires(Permission.VIEW_AUDIT_LOG)],
+        description="Who did what, tried to or was refused; the newest first.",
+    )
+    async def audit_log(
+        self,
+        permit: Permit,
+        filter: ChosenEntries = strawberry.UNSET,
+        first: First = 50,
+        after: After = strawberry.UNSET,
+    ) -> AuditEntryConnection | None:
+        found = await audit.list_entries(
+            permit=permit, wanted=wanted_entries(filter), first=first, after=given(after)
+        )
+        return AuditEntryConnection(page=found.page, count=found.count)

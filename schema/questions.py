@@ -18,6 +18,7 @@ from graphql import (
 
 from auth.identity import Identity
 from resolvers.streams import Live
+from schema.auditing import note_refusals
 from schema.context import Context
 from schema.execution import payload, prepare
 from schema.fragments import Fragments
@@ -73,6 +74,7 @@ class Question:
         if executor.is_awaitable(stream):
             stream = await stream
         if isinstance(stream, ExecutionResult):
+            note_refusals(stream.errors, self.context)
             return stream.errors or []
         return cast("Live[Any]", stream)  # what every resolver of `schema.subscription` gives
 

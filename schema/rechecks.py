@@ -80,9 +80,10 @@ class Connections:
     def initialised(self, connection: Waiting) -> None:
         self._waiting.pop(connection, None)
 
-    def heed(self, _change: Change) -> None:
+    def heed(self, change: Change) -> None:
         """Look again at what the change concerns. A subscriber of the change bus, after the authenticator."""
-        self._changed.set()
+        if change.kind != "audit":  # what was done changes nobody's rights by being written down
+            self._changed.set()
 
     async def keep_checked(self, authenticator: Authenticator) -> None:
         """Endless: to be run as a task that has entered the database."""

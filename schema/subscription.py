@@ -8,12 +8,14 @@ import strawberry
 
 from auth.permissions import Permission
 from auth.policy import Permit
+from resolvers.audit_stream import AuditReader
 from resolvers.deployment_stream import DeploymentReader
 from resolvers.instance_stream import InstanceReader
 from resolvers.streams import EventType, Live
 from resolvers.summary_stream import SummaryReader
 from resolvers.viewer_stream import ViewerEventType, ViewerReader, shown_by
 from schema.arguments import IncludeInitial, Wanted
+from schema.audit import AuditEntry, ChosenEntries, wanted_entries
 from schema.context import Info
 from schema.deployments import Deployment, DeploymentSummary
 from schema.guards import AUTHENTICATED, Requires
@@ -146,6 +148,21 @@ class Subscription:
             permission=Permission.VIEW_INSTANCES,
             fleet=info.context.services.fleet,
             shown_by=shown_by,
+        )
+
+    @strawberry.subscription(
+        extensions=[Requires(Permission.VIEW_AUDIT_LOG)],
+        description="What people do, as it is written down: an attempt when it begins, and again with its "
+        "outcome.",
+    )
+    def audit_events(
+        self, info: Info, permit: Permit, filter: ChosenEntries = strawberry.UNSET
+    ) -> AsyncGenerator[AuditEntry, None]:
+        services = info.context.services
+        return Live(
+            reader=AuditReader(feed=services.audit, permit=permit, wanted=wanted_entries(filter)),
+            permission=Permission.VIEW_AUDIT_LOG,
+            fleet=services.fleet,
         )
 
 

@@ -75,6 +75,7 @@ class View:
             request_id=state["request_id"],
             introspection=self._introspection,
             wake=self.fanout.wake,
+            address=state.get("client_address"),
         )
 
     async def choose(self, operation: Operation, context: Context) -> tuple[Operation, Chosen] | Errors:

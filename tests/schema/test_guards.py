@@ -207,6 +207,11 @@ ADMINISTRATION = {
     ),
     "user": administrative('{ user(id: "$somebody") { id } }', SOMEBODY),
     "user who is not there": administrative('{ user(id: "usr_nobody") { id } }', {}),
+    "auditLog": administrative(
+        "{ auditLog(filter: {actions: []}) { totalCount nodes { id } } }",
+        {"totalCount": 0, "nodes": []},
+        permission="VIEW_AUDIT_LOG",
+    ),
     "groupMappings": administrative(
         "{ groupMappings { nodes { id createdBy { id } } } }",
         {"nodes": [{"id": "$mapping", "createdBy": SOMEBODY}]},
@@ -651,7 +656,39 @@ VISIBLE = {
 
 
 def test_every_subscription_has_a_case() -> None:
-    assert {path.split(".")[1] for path in GUARDS if path.startswith("Subscription.")} == STREAMS.keys()
+    asked = {path.split(".")[1] for path in GUARDS if path.startswith("Subscription.")}
+    assert asked == STREAMS.keys() | {"auditEvents"}
+
+
+async def test_what_others_do_is_followed_by_those_who_may_read_the_audit_log(
+    filled_world: World, tokens: Mapping[str, str]
+) -> None:
+    """It is the one stream that is refused."""
+    hub = filled_world.hub
+    query = 'subscription { auditEvents(filter: {actions: ["deleteGroupMapping"]}) { outcome code } }'
+    refusal = forbidden("VIEW_AUDIT_LOG", None, None)
+    allowed = [person for person, who in PEOPLE.items() if who.rights == "everything"]
+    async with AsyncExitStack() as stack:
+        sockets = {
+            person: await stack.enter_async_context(hub.socket(token)) for person, token in tokens.items()
+        }
+        for person, socket in sockets.items():
+            await socket.subscribe(query)
+            if person not in allowed:
+                message = await socket.receive()
+                assert message["type"] == "error", person
+                (error,) = message["payload"]
+                assert error["extensions"].items() >= refusal.items(), person
+            else:
+                await socket.is_quiet()
+        await hub.ask(
+            filled_world.admin,
+            'mutation { deleteGroupMapping(input: {id: "map_none"}) { deletedGroupMappingId } }',
+        )
+        for person in allowed:
+            while (event := await sockets[person].next()) == {"outcome": "ATTEMPTED", "code": None}:
+                pass
+            assert event == {"outcome": "FAILED", "code": "NOT_FOUND"}
 
 
 def facts(name: str, value: Any) -> set[str]:
