@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -52,6 +53,8 @@ class Server(uvicorn.Server):
         gc.freeze()
         gc.set_threshold(50_000, 50, 1000)
         gc.enable()  # `hub.__main__` turned it off
+        # How long the thread that checks documents keeps the event loop waiting: 5 ms by default.
+        sys.setswitchinterval(0.001)
         self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
