@@ -102,7 +102,9 @@ class _Handlers:
 
     async def _sent_there(self, request: Request, name: str, return_to: str) -> Response:
         redirect_uri = request.state.base_url + callback_url(name)
-        begun = await (await self.providers.get(name)).begin(redirect_uri=redirect_uri)
+        begun = await (await self.providers.get(name)).begin(
+            redirect_uri=redirect_uri, choose_account="choose" in request.query_params
+        )
         attempt = Attempt(
             provider=name,
             state=begun.state,

@@ -47,8 +47,11 @@ class Providers:
     async def get(self, name: str) -> Provider:
         """One that is enabled. The first call takes a third of a second, beside the event loop."""
         if name not in self._made:
-            module = await asyncio.to_thread(importlib.import_module, f"auth.providers.{name}")
-            # No await from here on: two callers at once make one.
-            if name not in self._made:
-                self._made[name] = getattr(module, name.capitalize())(self._configs[name])
+            made = await asyncio.to_thread(self._make, name)
+            self._made.setdefault(name, made)  # of two callers at once, the first one's is kept
         return self._made[name]
+
+    def _make(self, name: str) -> Provider:
+        module = importlib.import_module(f"auth.providers.{name}")
+        made: Provider = getattr(module, name.capitalize())(self._configs[name])
+        return made

@@ -36,9 +36,10 @@ class Entra:
             issuer_of=self._issuer_of,
         )
 
-    async def begin(self, *, redirect_uri: str) -> Begun:
+    async def begin(self, *, redirect_uri: str, choose_account: bool = False) -> Begun:
+        prompt = "select_account" if choose_account else None
         async with within(SIGN_IN_WITHIN, NAME):
-            return await self._flow.begin(redirect_uri=redirect_uri, scopes=SCOPES)
+            return await self._flow.begin(redirect_uri=redirect_uri, scopes=SCOPES, prompt=prompt)
 
     async def finish(self, callback: Callback) -> SignedIn:
         async with within(SIGN_IN_WITHIN, NAME):
@@ -48,7 +49,8 @@ class Entra:
 
     async def read_groups(self, person: Person, *, token: str) -> GroupsRead:
         async with within(SIGN_IN_WITHIN, NAME):
-            tokens = await self._flow.refresh(token)
+            # Without openid there would be no ID token, without offline_access no refresh token.
+            tokens = await self._flow.refresh(token, scopes=SCOPES)
         if _profile(tokens.claims).person != person:
             raise Unbelievable(f"{NAME} refreshed the token of somebody else")
         return GroupsRead(groups=await self._groups(tokens), token=tokens.refresh_token)

@@ -37,12 +37,15 @@ class CodeFlow:
     client_secret: str = field(repr=False)
     issuer_of: IssuerOf
 
-    async def begin(self, *, redirect_uri: str, scopes: tuple[str, ...]) -> Begun:
+    async def begin(self, *, redirect_uri: str, scopes: tuple[str, ...], prompt: str | None = None) -> Begun:
         metadata = await self.discovery.metadata()
         verifier, nonce = generate_token(48), generate_token(32)
         async with self._client(metadata, redirect_uri=redirect_uri, scope=" ".join(scopes)) as client:
             url, state = client.create_authorization_url(
-                metadata.authorization_endpoint, code_verifier=verifier, nonce=nonce
+                metadata.authorization_endpoint,
+                code_verifier=verifier,
+                nonce=nonce,
+                **({} if prompt is None else {"prompt": prompt}),
             )
         return Begun(url, state, verifier, nonce)
 
@@ -66,12 +69,19 @@ class CodeFlow:
             raise Unbelievable(f"{self.web.name}'s callback is another issuer's than its ID token")
         return tokens
 
-    async def refresh(self, refresh_token: str) -> Tokens:
-        """New tokens. Some providers change the refresh token with each use; the old one is then void."""
+    async def refresh(self, refresh_token: str, *, scopes: tuple[str, ...] = ()) -> Tokens:
+        """New tokens. Some providers change the refresh token with each use; the old one is then void.
+
+        Without `scopes`, for all that was granted.
+        """
         metadata = await self.discovery.metadata()
         async with self._client(metadata) as client:
             with translated(self.web.name, refresh_token, self.client_secret):
-                answer = await client.refresh_token(metadata.token_endpoint, refresh_token=refresh_token)
+                answer = await client.refresh_token(
+                    metadata.token_endpoint,
+                    refresh_token=refresh_token,
+                    **({"scope": " ".join(scopes)} if scopes else {}),
+                )
         return await self._verified({"refresh_token": refresh_token, **answer}, nonce=None)
 
     async def _verified(self, answer: dict[str, object], *, nonce: str | None) -> Tokens:

@@ -49,11 +49,13 @@ class Github:
         self._web = Web(NAME, url=config.url)
         self._api = api_url(config.url)
 
-    async def begin(self, *, redirect_uri: str) -> Begun:
+    async def begin(self, *, redirect_uri: str, choose_account: bool = False) -> Begun:
         verifier = generate_token(48)
         async with self._client(redirect_uri, scope=" ".join(SCOPES)) as client:
             url, state = client.create_authorization_url(
-                f"{self._config.url}/login/oauth/authorize", code_verifier=verifier
+                f"{self._config.url}/login/oauth/authorize",
+                code_verifier=verifier,
+                **({"prompt": "select_account"} if choose_account else {}),
             )
         return Begun(url, state, verifier, None)
 

@@ -34,13 +34,15 @@ class Oidc:
             issuer_of=self._issuer_of,
         )
 
-    async def begin(self, *, redirect_uri: str) -> Begun:
+    async def begin(self, *, redirect_uri: str, choose_account: bool = False) -> Begun:
         async with within(WITHIN, self._web.name):
             metadata = await self._discovery.metadata()
             self._check_issuer(metadata)
             known = tuple(scope for scope in SCOPES_IF_KNOWN if scope in metadata.scopes_supported)
             scopes = self._config.scopes or SCOPES + known
-            return await self._flow.begin(redirect_uri=redirect_uri, scopes=scopes)
+            choose = choose_account and "select_account" in metadata.prompt_values_supported
+            prompt = "select_account" if choose else None
+            return await self._flow.begin(redirect_uri=redirect_uri, scopes=scopes, prompt=prompt)
 
     async def finish(self, callback: Callback) -> SignedIn:
         async with within(WITHIN, self._web.name):

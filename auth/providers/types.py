@@ -74,7 +74,8 @@ class SignedIn(GroupsRead, frozen=True, kw_only=True):
 class Provider(Protocol):
     """One way to sign in. Everything raises `auth.providers.errors.ProviderError`."""
 
-    async def begin(self, *, redirect_uri: str) -> Begun: ...
+    async def begin(self, *, redirect_uri: str, choose_account: bool = False) -> Begun:
+        """`choose_account`: ask which account to use, even if there is only one. Some providers can't."""
 
     async def finish(self, callback: Callback) -> SignedIn:
         """Who it is: proven, and admitted as far as this provider's settings say."""

@@ -2,10 +2,8 @@
 
 import asyncio
 import re
-import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,10 +38,8 @@ class Web:
         """`name` is for messages. On loopback, the environment's proxies are left out."""
         self.name = name
         self._outside = not is_loopback_url(url)
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return httpx2.create_ssl_context(trust_env=self._outside)
+        # 60 ms: once for all connections, and beside the event loop (`Providers.get`).
+        self._tls = httpx2.create_ssl_context(trust_env=self._outside)
 
     def oauth(self, client_id: str, client_secret: str, **options: Any) -> AsyncOAuth2Client:
         return AsyncOAuth2Client(

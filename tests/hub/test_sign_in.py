@@ -130,6 +130,11 @@ async def test_the_way_there(visitor: Visitor, hub: HubUnderTest) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_another_account_can_be_asked_for(visitor: Visitor) -> None:
+    answer = await visitor.begin("entra", choose="account")
+    assert parse_qs(urlsplit(answer.headers["location"]).query)["prompt"] == ["select_account"]
+
+
 async def test_there_is_no_such_provider(visitor: Visitor) -> None:
     for path in ("/api/auth/login/google", "/api/auth/callback/google", "/api/auth/login/demo"):
         answer = await visitor.http.get(path)

@@ -38,8 +38,6 @@ const provider = new Provider(issuer, {
   conformIdTokenClaims: false,
   discovery,
   pkce: { required: () => true },
-  // Entra gives a refresh token without asking for consent each time.
-  issueRefreshToken: (_ctx, client) => client.grantTypeAllowed("refresh_token"),
   rotateRefreshToken: true,
   findAccount: (_ctx, id) =>
     people[id] && { accountId: id, claims: () => ({ sub: id, ...people[id] }) },
@@ -59,6 +57,8 @@ server.on("request", async (request, response) => {
     response.writeHead(404).end();
     return;
   }
+  // Entra grants offline_access without asking each time; this provider only together with consent.
+  if (request.url.startsWith(`${path}/auth?`)) request.url += "&prompt=consent";
   request.originalUrl = request.url;
   request.url = request.url.slice(path.length) || "/";
   answer(request, response);

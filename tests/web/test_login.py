@@ -110,6 +110,15 @@ async def test_a_provider_is_a_link_that_keeps_the_way_back(page: Page) -> None:
     assert text == "arrived at /api/auth/login/entra?returnTo=%2Fgraphql%3Fa%3D1"
 
 
+async def test_after_a_failure_the_provider_is_to_ask_for_the_account(page: Page) -> None:
+    async with SignInServer({"providers": [ENTRA]}).serve() as base:
+        await page.goto(f"{base}/login?error=not_allowed&returnTo=%2Fa")
+        await page.click("a", text="Sign in with Microsoft")
+        await page.until("document.body.innerText.startsWith('arrived')")
+        text = await page.text()
+    assert text == "arrived at /api/auth/login/entra?returnTo=%2Fa&choose=account"
+
+
 async def test_without_any_provider_it_says_how_to_get_a_token(page: Page) -> None:
     async with SignInServer({"providers": []}).serve() as base:
         await page.goto(f"{base}/login")

@@ -101,7 +101,9 @@ async def test_what_is_asked_for(entra: Entra, authority: OpenIdServer) -> None:
     ):
         assert part in begun.url
     assert begun.verifier not in begun.url
-    again = await entra.begin(redirect_uri=REDIRECT_URI)
+    assert "prompt=" not in begun.url
+    again = await entra.begin(redirect_uri=REDIRECT_URI, choose_account=True)
+    assert "prompt=select_account" in again.url
     assert len({begun.state, begun.nonce, begun.verifier, again.state, again.nonce, again.verifier}) == 6
     assert authority.asked["openid-configuration"] == 1
 
@@ -306,6 +308,8 @@ async def test_groups_are_read_again(entra: Entra, authority: OpenIdServer) -> N
     read = await entra.read_groups(found.profile.person, token=found.token)
     assert group_ids(read.groups) == ["b"]
     assert read.token not in (None, found.token)
+    assert "openid" in authority.shown[-1]["scope"]
+    assert "offline_access" in authority.shown[-1]["scope"]
     with pytest.raises(Expired):
         await entra.read_groups(found.profile.person, token=found.token)
 

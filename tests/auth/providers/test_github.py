@@ -95,6 +95,9 @@ async def test_what_is_asked_for(github: Github, server: GithubServer) -> None:
     assert "code_challenge_method=S256" in begun.url
     assert begun.nonce is None
     assert begun.verifier not in begun.url
+    assert "prompt=" not in begun.url
+    again = await github.begin(redirect_uri=REDIRECT_URI, choose_account=True)
+    assert "prompt=select_account" in again.url
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,14 @@ async def test_scopes_that_the_provider_knows(server: OpenIdServer) -> None:
     assert "scope=openid+roles&" in own.url
 
 
+async def test_the_account_is_asked_for_where_that_is_known(server: OpenIdServer) -> None:
+    plain = await a_provider(server).begin(redirect_uri=REDIRECT_URI, choose_account=True)
+    assert "prompt=" not in plain.url
+    server.metadata = {"prompt_values_supported": ["login", "select_account"]}
+    chosen = await a_provider(server).begin(redirect_uri=REDIRECT_URI, choose_account=True)
+    assert "prompt=select_account" in chosen.url
+
+
 async def test_an_issuer_that_calls_itself_otherwise(server: OpenIdServer) -> None:
     with pytest.raises(Misconfigured, match="letter by letter"):
         await a_provider(server, issuer=f"{server.url}/").begin(redirect_uri=REDIRECT_URI)

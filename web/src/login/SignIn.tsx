@@ -29,7 +29,9 @@ export function SignIn({ returnTo, errorCode }: SignInProps) {
           {problem}
         </p>
       )}
-      {options && <Choices options={options} returnTo={returnTo} onProblem={setProblem} />}
+      {options && (
+        <Choices options={options} returnTo={returnTo} again={errorCode !== null} onProblem={setProblem} />
+      )}
     </main>
   );
 }
@@ -37,25 +39,34 @@ export function SignIn({ returnTo, errorCode }: SignInProps) {
 interface ChoicesProps {
   readonly options: SignInOptions;
   readonly returnTo: string;
+  /** A sign-in has failed, perhaps for the account: the provider is to ask for one. */
+  readonly again: boolean;
   readonly onProblem: (problem: string) => void;
 }
 
-function Choices({ options: { providers, demo = [] }, returnTo, onProblem }: ChoicesProps) {
+function Choices({ options: { providers, demo = [] }, returnTo, again, onProblem }: ChoicesProps) {
   if (providers.length === 0 && demo.length === 0) return <NoProvider />;
   return (
     <>
-      {providers.length > 0 && <Providers providers={providers} returnTo={returnTo} />}
+      {providers.length > 0 && <Providers providers={providers} returnTo={returnTo} again={again} />}
       {demo.length > 0 && <DemoUsers users={demo} returnTo={returnTo} onProblem={onProblem} />}
     </>
   );
 }
 
-function Providers({ providers, returnTo }: { providers: readonly Provider[]; returnTo: string }) {
+interface ProvidersProps {
+  readonly providers: readonly Provider[];
+  readonly returnTo: string;
+  readonly again: boolean;
+}
+
+function Providers({ providers, returnTo, again }: ProvidersProps) {
+  const query = new URLSearchParams({ returnTo, ...(again && { choose: "account" }) });
   return (
     <ul className="choices" aria-label="Ways to sign in">
       {providers.map(({ id, name, loginUrl }) => (
         <li key={id}>
-          <a className="choice" href={`${loginUrl}?${new URLSearchParams({ returnTo })}`}>
+          <a className="choice" href={`${loginUrl}?${query}`}>
             <strong>Sign in with {name}</strong>
           </a>
         </li>
