@@ -125,7 +125,9 @@ class GroupSync:
                 return (await self._read(user, session)).groups
             except Expired as error:
                 problem = error
-                await _keep_token(session, None)
+                await Session.filter(id=session.id, provider_token=session.provider_token).update(
+                    provider_token=None
+                )
             except ProviderError as error:
                 return error
         return problem
@@ -139,11 +141,7 @@ class GroupSync:
         provider = await self.providers.get(user.provider)
         read = await provider.read_groups(person_of(user), token=token)
         if read.token is not None and read.token != token:
-            await _keep_token(session, self.sealer.seal(read.token, row_id=session.id))
+            # Unless the session has ended meanwhile. `rekey` may have sealed the old one anew.
+            lasting = Session.filter(id=session.id, provider_token__not_isnull=True)
+            await lasting.update(provider_token=self.sealer.seal(read.token, row_id=session.id))
         return read
-
-
-async def _keep_token(session: Session, sealed: str | None) -> None:
-    """In place of the one that was used, unless the session has ended meanwhile."""
-    used = Session.filter(id=session.id, provider_token=session.provider_token)
-    await used.update(provider_token=sealed)
