@@ -20,6 +20,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     """One page of a connection."""
 
     items: list[T]
+    """Never changed: whoever asks the same may get the very same list."""
     key: Callable[[T], Key]
     """An item's place in the order, which its cursor stands for."""
     has_next: bool

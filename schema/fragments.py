@@ -7,8 +7,8 @@ between people who may see different things.
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterable
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, cast
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -31,11 +31,14 @@ class Kept:
         self._young: dict[int, tuple[object, Piece]] = {}
         self._old: dict[int, tuple[object, Piece]] = {}
         self._world: Hashable = None
+        self._listed: Sequence[object] = ()
+        self._list = msgspec.Raw(b"[]")
+        """The last list that was asked for, as a whole."""
         self.used = 0.0
         """When it was last asked, by `time.monotonic`."""
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self._young) + len(self._old) + len(self._listed)
 
     def enter(self, world: Hashable) -> None:
         """Before it is asked: forget what was made in another world, which is what the fragments depend on
@@ -48,26 +51,33 @@ class Kept:
     def clear(self) -> None:
         self._young.clear()
         self._old.clear()
+        self._listed, self._list = (), msgspec.Raw(b"[]")
 
     def of(self, version: object, make: Make) -> Piece:
         # By identity, which no other object can have while the version is held here.
         found = self._young.get(id(version))
         return self._missed(version, make) if found is None else found[1]
 
-    def of_all(self, versions: Iterable[object], make: Make) -> list[Piece]:
-        """`of` for each, with a call less for every one of a thousand."""
-        find = self._young.get
-        return [
-            self._missed(version, make) if (found := find(id(version))) is None else found[1]
-            for version in versions
-        ]
+    def of_all(self, versions: Sequence[object], make: Callable[[Any], msgspec.Raw]) -> msgspec.Raw:
+        """A list of whole fragments. The same list, which nobody may change, is joined once."""
+        if versions is not self._listed:
+            find = self._young.get
+            pieces = [
+                self._missed(version, make) if (found := find(id(version))) is None else found[1]
+                for version in versions
+            ]
+            joined = b",".join(cast("list[msgspec.Raw]", pieces))
+            self._listed, self._list = versions, msgspec.Raw(b"[" + joined + b"]")
+        return self._list
 
     def _missed(self, version: object, make: Make) -> Piece:
-        found = self._old.pop(id(version), None) or (version, make(version))
+        found = self._old.pop(id(version), None)
+        if found is None:
+            found = version, make(version)
+            self._grown()
         if len(self._young) >= GENERATION:
             self._old, self._young = self._young, {}
         self._young[id(version)] = found
-        self._grown()
         return found[1]
 
 
@@ -77,7 +87,8 @@ class Fragments:
     def __init__(self, *, most: int = MOST) -> None:
         self._most = most
         self._kept: WeakValueDictionary[Hashable, Kept] = WeakValueDictionary()
-        self._growth = 0
+        self.made = 0
+        """How often a version was encoded."""
 
     def __len__(self) -> int:
         return sum(map(len, self._kept.values()))
@@ -87,9 +98,8 @@ class Fragments:
         return self._kept.setdefault(selection, Kept(self._grown))
 
     def _grown(self) -> None:
-        self._growth += 1
-        if self._growth == GENERATION:
-            self._growth = 0
+        self.made += 1
+        if self.made % GENERATION == 0:
             self._trim()
 
     def _trim(self) -> None:

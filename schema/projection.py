@@ -10,12 +10,13 @@ and for abstract types, and the caller executes as ever. So it does where someth
 executor turns a failure into errors with their paths.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from sys import intern
 from typing import Any, NamedTuple, cast
 
+import msgspec
 from graphql import (
     Executor,
     GraphQLField,
@@ -61,7 +62,7 @@ class Part(NamedTuple):
     """None: it has to be asked for each time."""
     selected: Hashable
     """The same for all whose JSON is the same."""
-    of_all: Callable[[Iterable[Any]], list[Any]] | None = None
+    of_all: Callable[[Sequence[Any]], msgspec.Raw] | None = None
     """The same for a whole list of objects at once, where that is faster."""
 
 

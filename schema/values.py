@@ -1,7 +1,7 @@
 """How a value becomes a part of the answer: functions from an object to JSON's values, as graphql-core's
 executor completes them, in as few calls as can be, because calls are what all this costs."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, cast
 
@@ -72,7 +72,7 @@ def a_version(read: Project, kept: Kept, make: Callable[[Any], Piece], *, requir
     return fragment
 
 
-def at_once(read: Project, of_all: Callable[[Iterable[Any]], list[Any]], *, required: bool) -> Project:
+def at_once(read: Project, of_all: Callable[[Sequence[Any]], msgspec.Raw], *, required: bool) -> Project:
     """A list of objects that is projected as a whole."""
 
     def values(source: Any) -> Any:
