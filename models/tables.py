@@ -46,8 +46,8 @@ class Membership(Model):
     user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", related_name="groups")
     user_id: str
     group_id = fields.CharField(max_length=256)
-    """Entra: an object id. GitHub: an organisation's numeric id, or `ORGANISATION/TEAM` of a team, because they
-    are numbered apart. OIDC: the claim's word."""
+    """Entra: an object id. GitHub: an organisation's numeric id, or `ORGANISATION/TEAM` of a team, because
+    they are numbered apart. OIDC: the claim's word."""
     name = fields.CharField(max_length=256, null=True)
     """Shown, and never decides anything."""
     read_at = fields.DatetimeField(auto_now_add=True)
