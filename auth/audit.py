@@ -86,8 +86,6 @@ class Verdict(msgspec.Struct, frozen=True):
     code: str | None = None
     """The error's, as clients get it."""
     message: str | None = None
-    target: str | None = None
-    """What it was done to, where that is known only now."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +137,7 @@ def make_entry(origin: Origin, act: Act, verdict: Verdict, *, now: datetime) -> 
         ip_address=_text(origin.address, 64),
         instance_id=_text(act.instance_id, 63),
         namespace=_text(act.namespace, 63),
-        target=_text(verdict.target or act.target, 320),
+        target=_text(act.target, 320),
         code=_text(verdict.code, 32),
         message=_text(verdict.message or act.note, TEXT),
         request_id=_text(origin.request_id, 64) or "",
@@ -170,15 +168,12 @@ async def write_outcomes(outcomes: Mapping[str, Verdict]) -> None:
     """By entry. An outcome that comes late takes UNKNOWN's place."""
     async with in_transaction():
         for entry_id, verdict in outcomes.items():
-            changed = {
-                "outcome": verdict.outcome.value,
-                "code": _text(verdict.code, 32),
-                "message": _text(verdict.message, TEXT),
-            }
-            if verdict.target is not None:
-                changed["target"] = _text(verdict.target, 320)
             open_ = (Outcome.ATTEMPTED.value, Outcome.UNKNOWN.value)
-            await AuditEntry.filter(id=entry_id, outcome__in=open_).update(**changed)
+            await AuditEntry.filter(id=entry_id, outcome__in=open_).update(
+                outcome=verdict.outcome.value,
+                code=_text(verdict.code, 32),
+                message=_text(verdict.message, TEXT),
+            )
         await _publish(list(outcomes))
 
 

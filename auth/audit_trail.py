@@ -54,8 +54,11 @@ class Attempt:
     """An act under way, for whoever learns while doing it what it is done to."""
 
     entry: Entry
-    target: str | None = None
     note: str | None = None
+
+    def makes(self, made_id: str) -> None:
+        """Something new came of it, with this id."""
+        self.note = "; ".join(filter(None, (self.note, f"made {made_id}")))
 
 
 class AuditTrail:
@@ -89,7 +92,7 @@ class AuditTrail:
         except BaseException:  # given up: it may or may not have happened
             self._conclude_later(entry, Verdict(Outcome.UNKNOWN, None, "given up before it was over"))
             raise
-        await self._conclude(entry, Verdict(Outcome.SUCCEEDED, None, attempt.note, attempt.target))
+        await self._conclude(entry, Verdict(Outcome.SUCCEEDED, None, attempt.note))
 
     async def record(self, origin: Origin, act: Act, verdict: Verdict | None = None) -> None:
         """In the caller's transaction. Raises DatabaseUnavailable."""

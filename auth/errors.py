@@ -2,6 +2,7 @@
 
 AuthError
 ├── Unauthenticated       the credential proves nobody
+│   └── TokenReused       it is a refresh token that was used before
 ├── IdentityUnavailable   the database is out of reach, so nobody can be recognised
 ├── InvalidRequest        what was asked for can't be: a malformed person, grant or limit
 │   └── NotFound          there is no such person, grant, mapping or token
@@ -32,6 +33,16 @@ class Unauthenticated(AuthError):
     def __init__(self, reason: Reason) -> None:
         super().__init__(_SENTENCES[reason])
         self.reason = reason
+
+
+class TokenReused(Unauthenticated):
+    """A refresh token that was used before: its session is ended, because somebody has a copy."""
+
+    def __init__(self, session_id: str, *, person: str) -> None:
+        super().__init__(Reason.SESSION_REVOKED)
+        self.session_id = session_id
+        self.person = person
+        """Whose session it was, in words."""
 
 
 class IdentityUnavailable(AuthError):

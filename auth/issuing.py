@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 from tortoise.transactions import in_transaction
 
-from auth.errors import Reason, Unauthenticated
+from auth.errors import Reason, TokenReused, Unauthenticated
 from auth.refresh_tokens import RefreshToken, RefreshTokens, read_refresh_token
 from auth.session_rows import lasting_session, revoke_sessions
 from auth.sessions import SessionTokens
@@ -92,7 +92,10 @@ class Sessions:
         token = read_refresh_token(refresh_token)
         async with in_transaction():
             outcome = await self._rotated(token, now)
-        if isinstance(outcome, Reason):  # outside of the transaction, which may have ended the session
+        # Outside of the transaction, which may have ended the session.
+        if isinstance(outcome, Unauthenticated):
+            raise outcome
+        if isinstance(outcome, Reason):
             raise Unauthenticated(outcome)
         return outcome
 
@@ -119,7 +122,7 @@ class Sessions:
             return None
         return token.session_id if self._refresh_tokens.is_genuine(token) else None
 
-    async def _rotated(self, token: RefreshToken, now: datetime) -> Issued | Reason:
+    async def _rotated(self, token: RefreshToken, now: datetime) -> Issued | Reason | TokenReused:
         """In a transaction, which is to be committed whatever comes of it."""
         row = await lasting_session(token.session_id, now=now)
         if isinstance(row, Session) and row.refresh_digest == token.digest:
@@ -129,7 +132,9 @@ class Sessions:
             row = await lasting_session(token.session_id, now=now)  # another replica was faster
         return row if isinstance(row, Reason) else await self._used_before(row, token, now)
 
-    async def _used_before(self, row: Session, token: RefreshToken, now: datetime) -> Issued | Reason:
+    async def _used_before(
+        self, row: Session, token: RefreshToken, now: datetime
+    ) -> Issued | Reason | TokenReused:
         if row.previous_digest == token.digest and now - row.refreshed_at <= GRACE:
             successors = self._refresh_tokens.successors(token)
             given = next((each for each in successors if each.digest == row.refresh_digest), None)
@@ -138,7 +143,7 @@ class Sessions:
             return Reason.INVALID_CREDENTIAL
         log.warning("session %s of %s is ended: a refresh token was used twice", row.id, row.user_id)
         await revoke_sessions(row.user_id, only=[row.id], now=now)
-        return Reason.SESSION_REVOKED
+        return TokenReused(row.id, person=f"{row.user.display_name} ({row.user_id})")
 
     def _is_of(self, row: Session, token: RefreshToken) -> bool:
         """Whether the session had this token at some time."""

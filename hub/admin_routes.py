@@ -14,6 +14,7 @@ from auth.identity import Profile, Provider
 from auth.listing import PeopleFilter, find_groups
 from auth.mappings import GroupMapping, MappingFilter
 from auth.permissions import Grant, Group, Permission, Role, Scope
+from hub.auditing import Endpoint, act_of, acting, noted
 from hub.rest import (
     item_response,
     named,
@@ -55,14 +56,18 @@ def admin_routes(*, rules: GrantRules) -> list[BaseRoute]:
     handlers = _Handlers(rules)
     mappings, users = "/api/admin/group-mappings", "/api/admin/users"
     return [
-        Route(mappings, handlers.list_mappings, methods=["GET"]),
-        Route(mappings, handlers.create_mapping, methods=["POST"]),
-        Route(f"{mappings}/{{id}}", handlers.delete_mapping, methods=["DELETE"]),
-        Route(users, handlers.list_users, methods=["GET"]),
-        Route(f"{users}/{{id}}", handlers.find_user, methods=["GET"]),
-        Route(f"{users}/{{id}}/roles", handlers.assign_role, methods=["POST"]),
-        Route(f"{users}/{{id}}/roles/{{grant_id}}", handlers.revoke_role, methods=["DELETE"]),
+        _route("GET", mappings, noted("groupMappings", handlers.list_mappings)),
+        _route("POST", mappings, noted("createGroupMapping", handlers.create_mapping)),
+        _route("DELETE", f"{mappings}/{{id}}", noted("deleteGroupMapping", handlers.delete_mapping)),
+        _route("GET", users, noted("users", handlers.list_users)),
+        _route("GET", f"{users}/{{id}}", noted("user", handlers.find_user)),
+        _route("POST", f"{users}/{{id}}/roles", noted("assignRole", handlers.assign_role)),
+        _route("DELETE", f"{users}/{{id}}/roles/{{grant_id}}", noted("revokeRole", handlers.revoke_role)),
     ]
+
+
+def _route(method: str, path: str, endpoint: Endpoint) -> Route:
+    return Route(path, endpoint, methods=[method])
 
 
 @dataclass(frozen=True)
@@ -90,16 +95,20 @@ class _Handlers:
         body = await read_body(request, _NewMapping)
         role, scope = body.granted()
         group = Group(named(body.provider, Provider, "provider"), body.group_id, body.group_name)
-        mapped = await group_mappings.create_mapping(
-            rules=self.rules, permit=permit, new=NewMapping(group, role, scope), dry_run=False
-        )
+        async with acting(request, act_of(request, body)) as attempt:
+            mapped = await group_mappings.create_mapping(
+                rules=self.rules, permit=permit, new=NewMapping(group, role, scope), dry_run=False
+            )
+            attempt.makes(mapped.mapping.id)
         return item_response(_mapping(mapped.mapping), status=201)
 
     async def delete_mapping(self, request: Request) -> Response:
         permit = permit_for(request, Permission.MANAGE_GROUP_MAPPINGS)
-        await group_mappings.delete_mapping(
-            rules=self.rules, permit=permit, mapping_id=request.path_params["id"], dry_run=False
-        )
+        mapping_id = request.path_params["id"]
+        async with acting(request, act_of(request, target=mapping_id)):
+            await group_mappings.delete_mapping(
+                rules=self.rules, permit=permit, mapping_id=mapping_id, dry_run=False
+            )
         return nothing_left()
 
     async def list_users(self, request: Request) -> Response:
@@ -129,19 +138,23 @@ class _Handlers:
 
     async def assign_role(self, request: Request) -> Response:
         permit = permit_for(request, Permission.MANAGE_USERS)
-        role, scope = (await read_body(request, _NewRole)).granted()
-        assigned = await access.assign_role(
-            rules=self.rules, permit=permit, user_id=request.path_params["id"], role=role, scope=scope
-        )
+        body, user_id = await read_body(request, _NewRole), request.path_params["id"]
+        role, scope = body.granted()
+        async with acting(request, act_of(request, body, target=user_id)) as attempt:
+            assigned = await access.assign_role(
+                rules=self.rules, permit=permit, user_id=user_id, role=role, scope=scope
+            )
+            attempt.makes(assigned.grant.id)
         return item_response(_grant(assigned.grant), status=201)
 
     async def revoke_role(self, request: Request) -> Response:
         permit = permit_for(request, Permission.MANAGE_USERS)
         user_id, grant_id = request.path_params["id"], request.path_params["grant_id"]
-        person = await people.known_person(rules=self.rules, permit=permit, user_id=user_id)
-        if grant_id not in {grant.id for grant in person.grants}:
-            raise NotFound
-        await access.revoke_role(rules=self.rules, permit=permit, grant_id=grant_id)
+        async with acting(request, act_of(request, target=grant_id)):
+            person = await people.known_person(rules=self.rules, permit=permit, user_id=user_id)
+            if grant_id not in {grant.id for grant in person.grants}:
+                raise NotFound
+            await access.revoke_role(rules=self.rules, permit=permit, grant_id=grant_id)
         return nothing_left()
 
 

@@ -120,7 +120,9 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
             *health_routes(database=database, manager=manager),
             *page_routes(),
         ],
-        middleware=middleware(http=settings.http, authenticator=authenticator, database=database),
+        middleware=middleware(
+            http=settings.http, authenticator=authenticator, database=database, trail=services.trail
+        ),
         exception_handlers={
             HTTPException: on_http_exception,
             **REFUSALS,

@@ -9,13 +9,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from tortoise.transactions import in_transaction
 
 from auth.accounts import find_user, record_sign_in
-from auth.errors import AuthError, IdentityUnavailable, Reason, Unauthenticated
+from auth.audit import Act, Outcome, Verdict
+from auth.errors import AuthError, IdentityUnavailable, Reason, TokenReused, Unauthenticated
 from auth.identity import Identity, Method
 from auth.permissions import Grant
 from auth.providers.catalogue import ProviderInfo
 from auth.session_rows import revoke_sessions
+from hub.auditing import noted, origin_by_session, record_at_once, trail_of
 from hub.client_address import rate_key
 from hub.demo_users import DEMO_USERS, demo_person
 from hub.responses import problem_response
@@ -41,9 +44,9 @@ def auth_routes(
     return [
         Route("/api/auth/providers", handlers.providers),
         Route("/api/auth/me", handlers.me),
-        Route("/api/auth/refresh", handlers.refresh, methods=["POST"]),
-        Route("/api/auth/logout", handlers.logout, methods=["POST"]),
-        Route("/api/auth/demo", handlers.sign_in_to_demo, methods=["POST"]),
+        Route("/api/auth/refresh", noted("refresh", handlers.refresh), methods=["POST"]),
+        Route("/api/auth/logout", noted("signOut", handlers.logout), methods=["POST"]),
+        Route("/api/auth/demo", noted("signIn", handlers.sign_in_to_demo), methods=["POST"]),
     ]
 
 
@@ -78,15 +81,25 @@ class _Handlers:
             await count(family, self.rates.refresh)
             issued = await sessions.refresh(refresh_token, now=datetime.now(UTC))
         except Unauthenticated as error:
+            if isinstance(error, TokenReused):
+                words = f"a refresh token was used twice; the session of {error.person} was ended"
+                refused = Verdict(Outcome.REFUSED, "UNAUTHENTICATED", words)
+                act = Act(action="reuseRefreshToken", target=error.session_id)
+                await record_at_once(request.scope, act, refused)
             return cookies.take(problem_response(request.scope, describe(error)))
         return cookies.give(Response(status_code=204, headers=NO_STORE), issued)
 
     async def logout(self, request: Request) -> Response:
         """Ends the session of the access token, and that of the refresh token if the other has expired."""
         identity, now = _recognised(request), datetime.now(UTC)
-        if identity is not None and identity.method is Method.SESSION:
-            await revoke_sessions(identity.user_id, only=[identity.credential_id], now=now)
-        await self.browsers.end(request, now=now)
+        async with in_transaction():
+            ended: list[str | None] = []
+            if identity is not None and identity.method is Method.SESSION:
+                ended += await revoke_sessions(identity.user_id, only=[identity.credential_id], now=now)
+            ended.append(await self.browsers.end(request, now=now))
+            for session_id in filter(None, ended):
+                by = await origin_by_session(request.scope, session_id)
+                await trail_of(request.scope).record(by, Act(action="signOut", target=session_id))
         return self.browsers.cookies.take(Response(status_code=204))
 
     async def sign_in_to_demo(self, request: Request) -> Response:
@@ -100,8 +113,12 @@ class _Handlers:
             return problem_response(request.scope, problem)
         now = datetime.now(UTC)
         user_id = await find_user(demo_person(user))
-        await record_sign_in(user_id, now=now)
-        issued = await self.browsers.begin(request, user_id, now=now)
+        async with in_transaction():
+            await record_sign_in(user_id, now=now)
+            issued = await self.browsers.begin(request, user_id, now=now)
+            by = await origin_by_session(request.scope, issued.session_id)
+            act = Act(action="signIn", target=issued.session_id, note="to the demo")
+            await trail_of(request.scope).record(by, act)
         answer = {"accessToken": issued.access_token, "expiresIn": issued.access_seconds}
         return self.browsers.cookies.give(JSONResponse(answer, headers=NO_STORE), issued)
 

@@ -5,8 +5,11 @@ import re
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from auth.audit import Act, Outcome, Verdict
+from auth.audit_trail import AuditTrail
 from auth.authenticator import Authenticator
 from auth.errors import AuthError, Reason, Unauthenticated
+from hub.auditing import origin
 from hub.cookies import SessionCookies
 from hub.paths import needs_sound_credential
 from hub.responses import adding_header, problem_response
@@ -21,13 +24,17 @@ class Authentication:
     identity     who they are; None for nobody
     credential   what they showed, for checking again later; None for nobody
     auth_error   why what they showed is no good; None if it is good, or nothing was shown
+    trail        where it is written down what they do
 
     A bad credential is 401 on `/graphql` and `/api`. Pages and sign-in ignore it; a WebSocket's handler
     judges it at init. A bad cookie is cleared.
     """
 
-    def __init__(self, app: ASGIApp, *, authenticator: Authenticator, cookies: SessionCookies) -> None:
+    def __init__(
+        self, app: ASGIApp, *, authenticator: Authenticator, cookies: SessionCookies, trail: AuditTrail
+    ) -> None:
         self._app = app
+        self._trail = trail
         self._authenticator = authenticator
         self._cookies = cookies
 
@@ -40,13 +47,14 @@ class Authentication:
         if isinstance(error, Unauthenticated) and "authorization" not in Headers(scope=scope):
             send = adding_header(send, "set-cookie", self._cookies.clearing())
         if error and scope["type"] == "http" and needs_sound_credential(scope):
+            self._note(scope, error)
             await _refuse(scope, receive, send, error)
         else:
             await self._app(scope, receive, send)
 
     async def _recognise(self, scope: Scope) -> None:
         state = scope["state"]
-        state.update(identity=None, credential=None, auth_error=None)
+        state.update(identity=None, credential=None, auth_error=None, trail=self._trail)
         headers = Headers(scope=scope)
         authorization = headers.getlist("authorization")
         try:
@@ -56,6 +64,12 @@ class Authentication:
                 state.update(identity=identity, credential=credential)
         except AuthError as error:
             state["auth_error"] = error
+
+    def _note(self, scope: Scope, error: AuthError) -> None:
+        """Not what has merely expired: browsers show that every fifteen minutes, and come to refresh it."""
+        if isinstance(error, Unauthenticated) and error.reason is not Reason.TOKEN_EXPIRED:
+            verdict = Verdict(Outcome.REFUSED, "UNAUTHENTICATED", f"{error} ({error.reason})")
+            self._trail.note(origin(scope), Act(action="authenticate"), verdict)
 
 
 def _bearer(given: list[str]) -> str:

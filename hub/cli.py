@@ -7,7 +7,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
@@ -24,6 +24,8 @@ from auth.accounts import (
     revoke_role,
     revoke_token,
 )
+from auth.audit import Act
+from auth.audit_trail import Attempt, AuditTrail
 from auth.errors import AuthError, InvalidRequest
 from auth.grants import TokenLimits
 from auth.people import Person, parse_person
@@ -135,7 +137,8 @@ def rekey() -> None:
     async def run(settings: Settings) -> Rekeyed:
         async with open_database(settings.database.url) as database:
             with database.entered():
-                return await seal_anew(settings.auth.sealer())
+                async with _audited(Act(action="rekey")):
+                    return await seal_anew(settings.auth.sealer())
 
     with _explained():
         done = asyncio.run(run(load_settings()))
@@ -181,14 +184,19 @@ def grant(
         given = await grant_role(user_id, Role[role.name], scope, granted_by=None)
         return f"{person} ({user_id}) is {role} {_place(given.scope)} by {given.id}"
 
-    print(_in_database(work)[1])
+    note = f"role {role.name}" + (f"; namespaces {', '.join(namespace)}" if namespace else "")
+    act = Act(action="assignRole", instance_id=instance, target=str(person), note=note)
+    print(_in_database(work, act)[1])
 
 
 @users.command()
 def revoke(grant_id: Annotated[str, typer.Argument(metavar="GRANT", help="grt_…, as listed.")]) -> None:
     """Take a grant back."""
     now = datetime.now(UTC)
-    _in_database(lambda settings: revoke_role(grant_id, rules=grant_rules(settings), now=now))
+    _in_database(
+        lambda settings: revoke_role(grant_id, rules=grant_rules(settings), now=now),
+        Act(action="revokeRole", target=grant_id),
+    )
     print(f"Revoked {grant_id}")
 
 
@@ -220,7 +228,8 @@ def create(
         until = f"until {ends:%Y-%m-%d %H:%M} UTC" if ends else "without an end"
         return minted.secret, f"{info.id} of {person}, {until}. This is shown once:"
 
-    secret, explanation = _in_database(work)[1]
+    act = Act(action="createAccessToken", target=name, note=f"for {person}")
+    secret, explanation = _in_database(work, act)[1]
     print(explanation, file=sys.stderr, flush=True)
     print(secret)
 
@@ -230,7 +239,10 @@ def revoke_a_token(
     token_id: Annotated[str, typer.Argument(metavar="TOKEN", help="tok_…, as listed.")],
 ) -> None:
     """End an access token."""
-    _in_database(lambda _settings: revoke_token(token_id, now=datetime.now(UTC)))
+    _in_database(
+        lambda _settings: revoke_token(token_id, now=datetime.now(UTC)),
+        Act(action="revokeAccessToken", target=token_id),
+    )
     print(f"Revoked {token_id}")
 
 
@@ -243,14 +255,27 @@ def _explained() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def _in_database(work: Callable[[Settings], Coroutine[Any, Any, T]]) -> tuple[Settings, T]:
+def _in_database(
+    work: Callable[[Settings], Coroutine[Any, Any, T]], act: Act | None = None
+) -> tuple[Settings, T]:
+    """Everything that `work` does, or nothing. An act's entry in the audit stands either way."""
+
     async def run(settings: Settings) -> T:
-        async with open_database(settings.database.url) as database, database.transaction():
-            return await work(settings)
+        async with open_database(settings.database.url) as database:
+            with database.entered():
+                async with _audited(act) if act else nullcontext(), database.transaction():
+                    return await work(settings)
 
     with _explained():
         settings = load_settings()
         return settings, asyncio.run(run(settings))
+
+
+def _audited(act: Act) -> AbstractAsyncContextManager[Attempt]:
+    from hub.auditing import command_origin
+    from schema.auditing import acting
+
+    return acting(AuditTrail(), command_origin(), act)
 
 
 async def _check_known(settings: Settings, names: list[str]) -> None:

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 from ulid import ULID
 
+from auth.audit_trail import AuditTrail
 from auth.authenticator import Authenticator
 from hub.authentication import Authentication
 from hub.client_address import ClientAddress
@@ -22,7 +23,9 @@ from models.database import Database
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def middleware(*, http: HttpSettings, authenticator: Authenticator, database: Database) -> list[Middleware]:
+def middleware(
+    *, http: HttpSettings, authenticator: Authenticator, database: Database, trail: AuditTrail
+) -> list[Middleware]:
     """For Starlette, outermost first."""
     return [
         Middleware(RequestIds),
@@ -32,7 +35,9 @@ def middleware(*, http: HttpSettings, authenticator: Authenticator, database: Da
         Middleware(Cors, origins=http.allowed_origins),
         Middleware(NoForms),
         Middleware(EnteredDatabase, database=database),
-        Middleware(Authentication, authenticator=authenticator, cookies=SessionCookies(http.secure)),
+        Middleware(
+            Authentication, authenticator=authenticator, cookies=SessionCookies(http.secure), trail=trail
+        ),
     ]
 
 

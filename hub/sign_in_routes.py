@@ -14,11 +14,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from tortoise.transactions import in_transaction
 
+from auth.audit import Act, Outcome, Verdict
 from auth.issuing import Issued
 from auth.providers.catalogue import Providers
-from auth.providers.errors import Code, ProviderError, Unbelievable, oauth_error
+from auth.providers.errors import Code, NotAdmitted, ProviderError, Unbelievable, oauth_error
 from auth.providers.types import Callback, SignedIn
 from auth.sign_in import admit, record_sign_in
+from hub.auditing import origin, origin_by_session, trail_of
 from hub.client_address import rate_key
 from hub.oauth_cookie import LIFETIME, Attempt, AttemptCookies
 from hub.responses import problem_response
@@ -38,6 +40,8 @@ RETURN_TO = re.compile(r"/(?![/\\])[^\x00-\x1f\x7f]*")
 RETURN_TO_LENGTH = 2_000
 """Characters: browsers drop cookies above 4 KB."""
 ONCE = Limit("this sign-in", 1, LIFETIME)
+_FAILURES = (Code.MISCONFIGURED, Code.PROVIDER_UNAVAILABLE, Code.SIGN_IN_FAILED)
+"""Nothing that the person may or may not do."""
 HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 """The callback's address has the code in it."""
 
@@ -90,11 +94,13 @@ class _Handlers:
             await count(rate_key(request.state.client_address), self.limit)
             return await self._sent_there(request, name, return_to)
         except RateLimited as error:
+            _note(request, name, Code.RATE_LIMITED)
             if "text/html" not in request.headers.get("accept", ""):
                 return problem_response(request.scope, describe(error))
             return _failed(Code.RATE_LIMITED, return_to)
         except ProviderError as error:
             log.warning("signing in by %s can't begin: %s", name, error)
+            _note(request, name, error.code)
             return _failed(error.code, return_to)
         except DatabaseUnavailable as error:
             log.warning("signing in by %s can't begin: %s", name, error)
@@ -126,6 +132,7 @@ class _Handlers:
         attempt = self.attempts.read(state, request.headers, now=datetime.now(UTC))
         if attempt is None or attempt.provider != name:
             log.warning("a callback of %s belongs to no sign-in that this browser has begun", name)
+            _note(request, name, Code.STATE_MISMATCH)
             return _failed(Code.STATE_MISMATCH, HOME)
         response = await self._outcome(request, attempt)
         response.headers.append("Set-Cookie", self.attempts.clearing(state))
@@ -137,9 +144,11 @@ class _Handlers:
             issued = await self._signed_in(request, attempt)
         except RateLimited:
             log.warning("a callback of %s was used before", attempt.provider)
+            _note(request, attempt.provider, Code.STATE_MISMATCH)
             return _failed(Code.STATE_MISMATCH, attempt.return_to)
         except ProviderError as error:
             log.warning("signing in by %s failed: %s", attempt.provider, error)
+            _note(request, attempt.provider, error.code, error)
             return _failed(error.code, attempt.return_to)
         except DatabaseUnavailable as error:
             log.warning("signing in by %s failed: %s", attempt.provider, error)
@@ -177,13 +186,17 @@ class _Handlers:
                 now=now,
                 max_age=self.max_age,
             )
-            return await self.browsers.begin(
+            issued = await self.browsers.begin(
                 request,
                 user_id,
                 now=now,
                 session_id=session_id,
                 provider_token=None if token is None else self.sealer.seal(token, row_id=session_id),
             )
+            by = await origin_by_session(request.scope, session_id)
+            act = Act(action="signIn", target=session_id, note=f"by {name}")
+            await trail_of(request.scope).record(by, act)
+            return issued
 
 
 def _only(request: Request, name: str) -> str | None:
@@ -197,6 +210,14 @@ def _only(request: Request, name: str) -> str | None:
 def _not_found(request: Request) -> Response:
     problem = Problem("NOT_FOUND", "There is no such way to sign in; GET /api/auth/providers lists them")
     return problem_response(request.scope, problem)
+
+
+def _note(request: Request, name: str, code: Code, error: ProviderError | None = None) -> None:
+    """Who isn't let in is named. What a provider says besides may hold anything, and is in the log alone."""
+    words = f": {error}" if isinstance(error, NotAdmitted) else ""
+    outcome = Outcome.FAILED if code in _FAILURES else Outcome.REFUSED
+    verdict = Verdict(outcome, code.upper(), f"by {name}{words}")
+    trail_of(request.scope).note(origin(request.scope), Act(action="signIn"), verdict)
 
 
 def _failed(code: Code, return_to: str) -> Response:

@@ -82,7 +82,7 @@ def note_what_was_made(attempt: Attempt, result: Any) -> None:
         made = getattr(result, name, None)
         made_id = getattr(getattr(made, "mapping", made), "id", None)
         if isinstance(made_id, str) and made_id != attempt.entry.target:
-            attempt.note = "; ".join(filter(None, (attempt.note, f"it is {made_id}")))
+            attempt.makes(made_id)
 
 
 def act_of(action: str, chosen: object) -> Act:

@@ -20,6 +20,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
 from auth.accounts import create_token, ensure_user, revoke_token
+from auth.audit_trail import AuditTrail
 from auth.authenticator import Authenticator
 from auth.effective import GrantRules
 from auth.grants import TokenLimits
@@ -143,7 +144,7 @@ async def a_hub(
             Route("/page", echo, methods=methods),
             WebSocketRoute("/graphql", echo_socket),
         ],
-        middleware=middleware(http=http, authenticator=authenticator, database=database),
+        middleware=middleware(http=http, authenticator=authenticator, database=database, trail=AuditTrail()),
         exception_handlers=REFUSALS,
     )
     people = await ensure_user(ADA), await ensure_user(BOB)
