@@ -2,58 +2,32 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 import pytest
 from msgspec import structs
 from starlette.datastructures import Headers
 
 from auth.keys import KeyRing, state_key
 from auth.permissions import Role
-from auth.providers.config import EntraConfig, GithubConfig, OidcConfig, SignInConfig
 from hub.oauth_cookie import LIFETIME, Attempt, AttemptCookies
 from hub.settings import SIGN_INS, RateSettings
 from models.ids import new_id
 from models.tables import GroupMapping, Session, User
-from tests.support.github_server import GithubServer, an_organisation
+from tests.support.github_server import an_organisation
 from tests.support.hub import HubUnderTest, hub_settings, running, serving
-from tests.support.openid_server import CLIENT_ID, CLIENT_SECRET, OpenIdServer
-from tests.support.sign_in import Visitor, failure
+from tests.support.sign_in import OTHER_TENANT, Providers, Visitor, failure, serving_providers, visiting
 
-TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
-ADA = "11111111-2222-3333-4444-555555555555"
-CLAIMS = {"sub": "s", "tid": TENANT, "oid": ADA, "name": "Ada", "groups": ["ml"]}
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-
-
-@dataclass(frozen=True)
-class Providers:
-    entra: OpenIdServer
-    github: GithubServer
-    oidc: OpenIdServer
-
-    @property
-    def config(self) -> SignInConfig:
-        client: dict[str, Any] = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-        return SignInConfig(
-            entra=EntraConfig(tenant=TENANT, authority=self.entra.url, **client),
-            github=GithubConfig(url=self.github.url, **client),
-            oidc=OidcConfig(issuer=self.oidc.issuer, name="Example", **client),
-            allowed_email_domains=frozenset({"example.com"}),
-        )
 
 
 @pytest.fixture(scope="module")
 async def servers() -> AsyncIterator[Providers]:
-    entra, oidc = OpenIdServer(path=f"/{TENANT}/v2.0"), OpenIdServer()
-    async with entra.serving(), GithubServer().serving() as github, oidc.serving():
-        yield Providers(entra, github, oidc)
+    async with serving_providers() as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +38,8 @@ async def hub(servers: Providers, tmp_path_factory: pytest.TempPathFactory) -> A
 
 @pytest.fixture
 def providers(servers: Providers) -> Providers:
-    servers.entra.reset(claims=dict(CLAIMS))
-    servers.github.reset()
-    servers.oidc.reset(claims={"sub": "ada", "email": "ada@example.com", "email_verified": True})
+    servers.reset()
     return servers
-
-
-@asynccontextmanager
-async def visiting(hub: HubUnderTest) -> AsyncIterator[Visitor]:
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", trust_env=False) as http:
-        yield Visitor(http)
 
 
 @pytest.fixture
@@ -276,7 +242,7 @@ async def test_no_secret_is_in_the_log(
 @pytest.mark.parametrize(
     ("provider", "lies", "code"),
     [
-        ("entra", {"tid": ADA}, "not_allowed"),
+        ("entra", {"tid": OTHER_TENANT}, "not_allowed"),
         ("oidc", {"email_verified": False}, "email_unverified"),
         ("oidc", {"email": "ada@example.org"}, "not_allowed"),
     ],
