@@ -1,7 +1,9 @@
 """Signing in at providers, over HTTP: the way there and back, and every way in which it must not work."""
 
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -322,6 +324,22 @@ async def test_groups_give_what_is_mapped(visitor: Visitor, providers: Providers
     providers.github.organisations = []
     await visitor.sign_in("github")
     assert (await visitor.http.get("/api/auth/me")).json()["grants"] == []
+
+
+async def test_a_sign_in_happens_wholly_or_not_at_all(providers: Providers, tmp_path: Path) -> None:
+    async with running(tmp_path, sign_in=providers.config) as hub, visiting(hub) as visitor:
+        with closing(sqlite3.connect(tmp_path / "hub.db")) as database:
+            database.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON sessions BEGIN SELECT RAISE(ABORT, 'full'); END"
+            )
+            answer = await visitor.sign_in("entra")
+            assert answer.status_code == 500
+            assert "full" not in answer.text
+            written = [
+                database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                for table in ("users", "memberships", "sessions")
+            ]
+    assert written == [0, 0, 0]
 
 
 async def test_a_forged_forwarded_host_is_ignored(visitor: Visitor, hub: HubUnderTest) -> None:
