@@ -313,7 +313,7 @@ def _assemble(variables: Variables, *, demo: bool) -> Settings:
             stand_in_path=(DEMO_DATA if demo else DATA) / "session.key",
             administrators=frozenset(variables.hub_admins),
             providers=tuple(dict.fromkeys(variables.enabled_auth_providers)),
-            sign_in=sign_in_config(variables),
+            sign_in=sign_in_config(variables) if variables.hub_mode else SignInConfig(),
         ),
         database=_database(variables),
         credentials=CredentialsSettings(path=variables.credentials_path, exec_allow=frozenset(allow)),

@@ -314,6 +314,13 @@ def test_identity_servers_on_loopback_need_no_https(monkeypatch: pytest.MonkeyPa
     assert (entra.authority, entra.graph_url) == ("http://127.0.0.1:4000", "http://localhost:1")
 
 
+def test_in_local_mode_nobody_signs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, **ENTRA | {"HUB_MODE": "false", "GITHUB_CLIENT_ID": "hub"})
+    settings = load_settings()
+    assert settings.auth.sign_in == SignInConfig()
+    assert settings.warnings == ()
+
+
 def test_what_was_set_in_vain_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, **ENTRA, GITHUB_CLIENT_ID="hub", ALLOWED_GITHUB_ORGS="1")
     assert [warning.partition(" ")[0] for warning in load_settings().warnings] == [
