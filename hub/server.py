@@ -2,11 +2,12 @@
 
 import asyncio
 import gc
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 import uvicorn
@@ -91,8 +92,17 @@ def listen(http: HttpSettings) -> socket.socket:
         raise OSError(f"Can't listen on {http.host} port {http.port} ({error.strerror}): set PORT") from error
 
 
+def allow_many_connections() -> None:
+    """Open as many files as the system lets this process have: each connection is one, and what a shell gives
+    is often 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS has less than its own limit says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 async def serve(settings: Settings) -> None:
     """Run the hub until SIGINT or SIGTERM."""
+    allow_many_connections()
     for warning in settings.warnings:
         log.warning(warning)
     with listen(settings.http) as listening:

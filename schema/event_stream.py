@@ -57,7 +57,7 @@ class EventStream(Subscriber):
         self, view: "View", asked: Chosen, operation: Operation, context: Context, scope: Scope
     ) -> None:
         self.connection: HttpProtocol
-        super().__init__(scope["extensions"][SCOPE_KEY])
+        super().__init__(scope["extensions"][SCOPE_KEY]())
         self.credential: str | None = scope["state"]["credential"]
         self._view = view
         self._question: Question = view.question(asked.document, operation, context)

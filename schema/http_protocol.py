@@ -9,6 +9,7 @@ import socket
 from asyncio import BaseTransport, TimerHandle, Transport
 from collections.abc import Callable
 from typing import Any, cast
+from weakref import ref
 
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -88,6 +89,7 @@ class HttpProtocol(Watched, HttpToolsProtocol):
             self._running.disconnected = True
             self._running.message_event.set()
         self._tell_gone()
+        self.pipeline.clear()  # circles, which would wait for the garbage collector
 
     def shutdown(self) -> None:
         """The server ends."""
@@ -130,7 +132,7 @@ class HttpProtocol(Watched, HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        cast("dict[str, Any]", cycle.scope)["extensions"] = {SCOPE_KEY: self}
+        cast("dict[str, Any]", cycle.scope)["extensions"] = {SCOPE_KEY: ref(self)}
         super()._start_asgi_task(cycle, app)
 
     def _expect_request(self) -> None:

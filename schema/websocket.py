@@ -85,7 +85,7 @@ class Connection:
     def __init__(self, view: "View", scope: Scope, receive: Receive, send: Send) -> None:
         self.view = view
         self.context: Context = view.context(scope)
-        self.socket: WebSocketProtocol = scope["extensions"][SCOPE_KEY]
+        self.socket: WebSocketProtocol = scope["extensions"][SCOPE_KEY]()
         self.credential: str | None = None
         self._state: Mapping[str, Any] = scope["state"]
         self._receive = receive

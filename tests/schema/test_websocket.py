@@ -62,6 +62,12 @@ MALFORMED = {
     "nothing": "",
     "binary": b'{"type": "ping"}',
     "NaN": "NaN",
+    "NaN within": '{"type": "ping", "payload": {"x": NaN}}',
+    "a number beyond all bounds": '{"type": "ping", "payload": {"x": 1e999}}',
+    "five thousand digits": '{"type": "ping", "payload": {"x": ' + "9" * 5_000 + "}}",
+    "a key twice": '{"type": "ping", "type": "pong"}',
+    "a byte order mark": '\ufeff{"type": "ping"}',
+    "deep variables": subscribe(MODE, variables={})[:-4] + '{"x": ' * 9_000 + "1" + "}" * 9_000 + "}}",
     "half a surrogate pair": '{"type": "ping", "payload": {"x": "\\ud800"}}',
     "very deep": "[" * 60_000,
     "a list": "[]",
@@ -95,6 +101,13 @@ async def test_what_is_no_message_closes_with_4400(shared_world: World, frame: s
     assert code == 4400
     assert reason
     assert not any(word in reason for word in PYTHON), reason
+
+
+async def test_text_that_is_no_utf_8_closes_with_1007(shared_world: World) -> None:
+    """As WebSocket itself has it (RFC 6455, section 8.1)."""
+    async with shared_world.hub.socket(shared_world.admin) as socket:
+        await socket.raw.send(b'{"type": "ping", "payload": {"x": "\xff"}}', text=True)
+        assert (await closing(socket.raw))[0] == 1007
 
 
 NO_CREDENTIAL = {
