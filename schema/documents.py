@@ -4,7 +4,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
@@ -16,32 +15,20 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
-    OverlappingFieldsCanBeMergedRule,
-    parse,
-    specified_rules,
-    validate,
 )
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.cost import Costs
 from schema.errors import LimitExceeded
 from schema.limits import DEFAULT_LIMITS, Limits, judge_text, judge_tree, judge_variables
-from schema.merging import find_conflicts
+from schema.validation import parsed, validated
 
 KEPT = 16_777_216
-"""Bytes that the kept documents may take together, by this estimate; measured: 700 to 1,400 for a token."""
-TOKEN, CHARACTER = 1_000, 4
+"""Bytes that the kept documents may take together, by this estimate; measured: 700 to 1,000 for a token."""
+TOKEN, CHARACTER, REFUSED = 1_000, 4, 10_000
 ERRORS = 10
 """Errors that are told of a document."""
 SUGGESTED = 3
 """Errors that say what was perhaps meant: comparing a name with all others takes up to 5 ms."""
-
-_RULES = (
-    *(rule for rule in specified_rules if rule is not OverlappingFieldsCanBeMergedRule),  # `schema.merging`
-    MaybeNullValidationRule,
-    OneOfInputValidationRule,
-)
 
 
 class Document:
@@ -115,7 +102,8 @@ class Documents:
     def _keep(self, query: str, tokens: int, checked: Checked) -> "_Known":
         if query in self._kept:  # meanwhile, by somebody else
             return self._kept[query]
-        known = self._kept[query] = _Known(checked, tokens * TOKEN + len(query) * CHARACTER)
+        size = len(query) * CHARACTER + (tokens * TOKEN if isinstance(checked, Document) else REFUSED)
+        known = self._kept[query] = _Known(checked, size)
         self._size += known.size
         while self._size > KEPT and len(self._kept) > 1:
             _, dropped = self._kept.popitem(last=False)
@@ -124,22 +112,22 @@ class Documents:
 
     def _check(self, query: str) -> Checked:
         try:
-            document = _parsed(query, self._limits)
+            document = parsed(query, tokens=self._limits.tokens)
         except GraphQLSyntaxError as error:
-            return (error.with_traceback(None),)  # its frames hold the parser
+            return (error.with_traceback(None),)  # whose frames would be kept
         if exceeded := tuple(map(_wrapped, judge_tree(document, self._limits))):
             return exceeded
-        errors = validate(self._schema, document, _RULES, max_errors=ERRORS, hide_suggestions=True)
-        errors = errors or list(islice(find_conflicts(self._schema, document), ERRORS))
-        return tuple(map(_of_document, errors)) or Document(self._schema, document, self._limits)
+        errors = validated(self._schema, document, most=ERRORS)
+        return tuple(errors) or Document(self._schema, document, self._limits)
 
     def _suggest(self, query: str, checked: Checked) -> tuple[GraphQLError, ...]:
         """The errors, the first of them with suggestions: validation finds them in the same order again."""
         errors = cast("tuple[GraphQLError, ...]", checked)
         if errors[0].original_error or isinstance(errors[0], GraphQLSyntaxError):
             return errors
-        found = validate(self._schema, _parsed(query, self._limits), _RULES, max_errors=SUGGESTED)[:SUGGESTED]
-        return (*map(_of_document, found), *errors[len(found) :])
+        document = parsed(query, tokens=self._limits.tokens)
+        found = validated(self._schema, document, most=SUGGESTED, suggestions=True)[:SUGGESTED]
+        return (*found, *errors[len(found) :])
 
 
 @dataclass
@@ -158,18 +146,3 @@ class _Known:
 
 def _wrapped(error: LimitExceeded) -> GraphQLError:
     return GraphQLError(str(error), original_error=error)
-
-
-def _of_document(error: GraphQLError) -> GraphQLError:
-    """The error as one of the document, whatever a scalar's own parser raised beneath it."""
-    return GraphQLError(error.message, error.nodes, error.source, error.positions)
-
-
-def _parsed(query: str, limits: Limits) -> DocumentNode:
-    """The document's tree, which goes as soon as nobody holds it: its tokens know both their neighbours, so
-    else it would wait for the garbage collector, which stops everybody for it."""
-    document = parse(query, max_tokens=limits.tokens)
-    token = document.loc.start_token if document.loc else None
-    while token is not None:
-        token.prev, token = None, token.next
-    return document
