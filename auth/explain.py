@@ -56,7 +56,7 @@ def _lacking(grants: Sequence[Grant], permission: Permission, place: Place) -> s
     if there:
         return f"It takes {least} there; there is only {' and '.join(map(_told, there))}."
     namespaces = None if place.namespace is None else [place.namespace]
-    return f"No grant reaches {_where(place.instance_id, namespaces)}."
+    return f"No grant gives anything {_where(place.instance_id, namespaces)}."
 
 
 def _of_groups(person: Profile, rules: GrantRules, now: datetime) -> Iterable[str]:
@@ -82,5 +82,5 @@ def _told(grant: Grant) -> str:
 
 
 def _where(instance_id: str | None, namespaces: Sequence[str] | None) -> str:
-    instance = "every instance" if instance_id is None else instance_id
-    return instance if namespaces is None else f"{', '.join(namespaces)} on {instance}"
+    instance = "on every instance" if instance_id is None else f"on {instance_id}"
+    return instance if namespaces is None else f"in {', '.join(namespaces)} {instance}"

@@ -1,10 +1,13 @@
-"""What the places of a grant have to be. Whether names are well-formed is the callers' to check."""
+"""The places of grants, mappings and tokens. Whether names are well-formed is the callers' to check."""
 
 from collections.abc import Iterable
 
+from tortoise.transactions import in_transaction
+
 from auth.errors import InvalidRequest
 from auth.permissions import Role, Scope
-from models.tables import Instance
+from models.bus import publish
+from models.tables import AccessToken, GroupMapping, Instance, RoleAssignment
 
 
 def check_scope(role: Role, scope: Scope) -> None:
@@ -31,3 +34,23 @@ async def check_registered(instance_ids: Iterable[str], *, path: str = "instance
     for name in names:
         if name not in known:
             raise InvalidRequest(f"There is no instance {name!r}: register it first", path=path)
+
+
+async def forget_instance(instance_id: str) -> None:
+    """Take back every right that names the instance: whoever registers the name again begins with none.
+
+    Inside the transaction that marks the instance as removed, behind that mark.
+    """
+    async with in_transaction():
+        grants = RoleAssignment.filter(instance_id=instance_id)
+        for user_id in {row.user_id for row in await grants}:
+            await publish("user", user_id)
+        await grants.delete()
+        if await GroupMapping.filter(instance_id=instance_id).delete():
+            await publish("mappings")
+        for token in await AccessToken.filter(instance_ids__not_isnull=True):  # JSON can't be asked on SQLite
+            if instance_id in (token.instance_ids or ()):
+                # A token without any instance left is one without rights; null would be one without limits.
+                rest = [name for name in token.instance_ids or () if name != instance_id]
+                await AccessToken.filter(id=token.id).update(instance_ids=rest)
+                await publish("token", token.id)

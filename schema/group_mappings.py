@@ -108,7 +108,8 @@ def wanted_mappings(chosen: GroupMappingFilter | None) -> MappingFilter:
 class CreateGroupMappingInput:
     provider: Provider = strawberry.field(default=Provider.ENTRA, description="Who knows the group.")
     group_id: strawberry.ID = strawberry.field(
-        description="The group, as its provider calls it: an object id of Entra, a numeric id of GitHub."
+        description="The group, as its provider calls it. Entra: an object id. GitHub: the numeric id of an "
+        "organisation, or `ORGANISATION/TEAM` by both. OIDC: a word of the claim."
     )
     group_name: str = strawberry.field(description="What to call the group; it decides nothing.")
     role: Role = strawberry.field(description="What it allows. An ADMIN is one everywhere.")

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 class Group:
     provider: Provider = strawberry.field(description="Who knows the group.")
     group_id: strawberry.ID = strawberry.field(
-        description="Entra: the object id. GitHub: a numeric id. OIDC: the claim's word."
+        description="Entra: the object id. GitHub: the numeric id of an organisation, or `ORGANISATION/TEAM` "
+        "by both. OIDC: the claim's word."
     )
     name: str | None = strawberry.field(description="Shown, and never decides anything.")
 
