@@ -9,8 +9,8 @@ from auth.people import Person
 from auth.permissions import Role, Scope
 from models.tables import GroupMapping, RoleAssignment, User
 from tests.support.administration import ASSIGN, CREATE_MAPPING, MAPPING, REVOKE
-from tests.support.asking import bad_fields, refused
-from tests.support.people import a_member, id_of, put_into_groups
+from tests.support.asking import bad_fields, code_of, refused
+from tests.support.people import a_member, id_of, put_into_groups, sign_in
 from tests.support.surface import World
 from tests.support.waiting import until
 
@@ -172,3 +172,101 @@ async def test_a_role_that_could_mean_something_else_is_refused(world: World) ->
     assert (await refused(world.hub, world.admin, ASSIGN, {"input": nobody}))["code"] == "NOT_FOUND"
     with world.hub.running.database.entered():
         assert await RoleAssignment.filter(user_id=ada_id).count() == 0
+
+
+async def test_the_last_admin_cannot_be_taken_away(world: World) -> None:
+    hub = world.hub
+    viewer = (await hub.data(world.admin, "{ viewer { id grants { id } } }"))["viewer"]
+    taken = {"id": viewer["grants"][0]["id"]}
+    for error in (
+        await refused(hub, world.admin, REVOKE, taken),
+        await refused(hub, world.admin, SET_ACTIVE, {"id": viewer["id"], "active": False}),
+    ):
+        assert error["code"] == "CONFLICT"
+        assert error["message"] == (
+            "Nobody would be left who is an admin and can sign in: make somebody else one first, or name "
+            "somebody in HUB_ADMINS"
+        )
+    assert (await hub.data(world.admin, "{ viewer { isAdmin } }"))["viewer"]["isAdmin"]
+    other = await hub.token("other", Role.ADMIN)
+    await hub.data(world.admin, REVOKE, taken)
+
+    async def is_no_admin() -> bool:
+        return await code_of(hub, world.admin, "{ users { totalCount } }") == "FORBIDDEN"
+
+    await until(is_no_admin)
+    assert (await hub.data(other, "{ viewer { isAdmin } }"))["viewer"]["isAdmin"]
+
+
+SET_ACTIVE = """mutation ($id: ID!, $active: Boolean) {
+  updateUser(input: {userId: $id, active: $active}) { user { id active } } }"""
+
+
+async def test_who_is_kept_out_is_out_with_all_they_hold_until_they_are_let_in(world: World) -> None:
+    hub = world.hub
+    session, token = await sign_in(hub, "ada", Role.VIEWER), await hub.token("ada")
+    ada_id = await id_of(hub, token)
+    kept_out = await hub.data(world.admin, SET_ACTIVE, {"id": ada_id, "active": False})
+    assert kept_out == {"updateUser": {"user": {"id": ada_id, "active": False}}}
+
+    async def reasons() -> set[str]:
+        answers = [await hub.ask(credential, "{ viewer { id } }") for credential in (session, token)]
+        return {
+            answer["errors"][0]["extensions"]["reason"] if "errors" in answer else "none"
+            for answer in answers
+        }
+
+    async def is_out() -> bool:
+        return await reasons() == {"ACCOUNT_DEACTIVATED"}
+
+    async def is_in() -> bool:
+        return await reasons() == {"none"}
+
+    await until(is_out)
+    assert await bad_fields(hub, world.admin, SET_ACTIVE, {"id": ada_id, "active": None}) == ["active"]
+    unchanged = "mutation ($id: ID!) { updateUser(input: {userId: $id}) { user { active } } }"
+    assert (await hub.data(world.admin, unchanged, {"id": ada_id}))["updateUser"]["user"]["active"] is False
+    assert await code_of(hub, world.admin, SET_ACTIVE, {"id": "usr_nobody", "active": True}) == "NOT_FOUND"
+    await hub.data(world.admin, SET_ACTIVE, {"id": ada_id, "active": True})
+    await until(is_in)
+
+
+ACCESS = """query ($id: ID!, $instance: ID!, $namespace: String) {
+  access(userId: $id, instanceId: $instance, namespace: $namespace) {
+    decisions { permission allowed reason grants { role source } } } }"""
+
+
+async def test_it_is_told_why_somebody_may_do_something(world: World) -> None:
+    hub = world.hub
+    ada = await sign_in(hub, "ada", Role.DEPLOYER, Scope("east", ("ml-team",)))
+    ada_id = await id_of(hub, ada)
+
+    async def decisions(asker: str, instance: str, namespace: str | None = None) -> Any:
+        variables = {"id": ada_id, "instance": instance, "namespace": namespace}
+        access = (await hub.data(asker, ACCESS, variables))["access"]
+        return access and {each.pop("permission"): each for each in access["decisions"]}
+
+    allowed = {
+        "allowed": True,
+        "reason": "By DEPLOYER in ml-team on east, given by hand.",
+        "grants": [{"role": "DEPLOYER", "source": "MANUAL"}],
+    }
+    for asker in (ada, world.admin):
+        found = await decisions(asker, "east", "ml-team")
+        assert found["MANAGE_DEPLOYMENTS"] == allowed
+        assert found["MANAGE_USERS"] == {
+            "allowed": False,
+            "reason": "It takes ADMIN, which no grant gives.",
+            "grants": [],
+        }
+        assert (await decisions(asker, "east"))["MANAGE_DEPLOYMENTS"] == allowed
+        elsewhere = await decisions(asker, "west", "ml-team")
+        assert elsewhere["VIEW_DEPLOYMENTS"]["reason"] == "No grant gives anything in ml-team on west."
+    # To her, an instance that she doesn't see and one that isn't there look the same.
+    assert await decisions(world.admin, "nowhere") is None
+    unseen = await decisions(ada, "west")
+    assert {key: each["allowed"] for key, each in unseen.items()} == {
+        key: each["allowed"] for key, each in (await decisions(ada, "nowhere")).items()
+    }
+    given = {"id": ada_id, "instance": "..", "namespace": "A"}
+    assert await bad_fields(hub, ada, ACCESS, given) == ["instanceId", "namespace"]
