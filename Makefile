@@ -63,7 +63,7 @@ lock: ## Write requirements*.txt anew (needs uv)
 	uv pip compile --group node --universal --python-version 3.11 --generate-hashes --no-header -o requirements-node.txt
 
 clean: ## Remove all that make made, but not ./data
-	rm -rf $(VENV) hub/static web/node_modules tests/clients/node_modules benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) hub/static web/node_modules tests/clients/node_modules tests/identity/node_modules benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/run.stamp: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try: make PYTHON=python3.12 …")'

@@ -20,7 +20,7 @@ from auth.providers.errors import (
 )
 from auth.providers.types import Groups
 from tests.support.graph_server import GraphServer
-from tests.support.openid_server import CLIENT_ID, CLIENT_SECRET, MISSING, SECOND, OpenIdServer
+from tests.support.openid_server import CLIENT_ID, CLIENT_SECRET, FIRST, MISSING, SECOND, OpenIdServer
 from tests.support.sign_in import REDIRECT_URI, a_callback, at_provider, signed_in
 
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
@@ -163,6 +163,21 @@ async def test_a_signature_of_another_key(entra: Entra, authority: OpenIdServer)
     authority.signed_with = SECOND
     with pytest.raises(Unbelievable, match="bad_signature"):
         await signed_in(entra)
+
+
+async def test_rotated_keys_are_taken_and_unknown_ones_searched_for_once(
+    entra: Entra, authority: OpenIdServer
+) -> None:
+    await signed_in(entra)
+    authority.published = [FIRST, SECOND]
+    authority.header, authority.signed_with = {"alg": "RS256", "kid": "second"}, SECOND
+    await signed_in(entra)
+    assert authority.asked["keys"] == 2
+    authority.header["kid"] = "unknown"
+    for _ in range(3):
+        with pytest.raises(Unbelievable, match="'unknown', which it doesn't publish"):
+            await signed_in(entra)
+    assert authority.asked["keys"] == 2
 
 
 async def test_an_access_token_that_the_id_token_does_not_vouch_for(
