@@ -61,7 +61,8 @@ async def decisions(
         if isinstance(permit, Refusal):
             return permit
         person = await find_person(rules=services.rules, permit=permit, user_id=user_id)
-    sees = narrow(asker, Permission.VIEW_INSTANCES).reaches(place.instance_id or "")
-    if person is None or (sees and place.instance_id not in services.fleet.feeds):
+    instance_id = place.instance_id or ""
+    sees = narrow(asker, Permission.VIEW_INSTANCES).reaches(instance_id)
+    if person is None or (sees and services.registry.get(instance_id) is None):
         return None
     return explain(person, place, rules=services.rules, now=datetime.now(UTC))
