@@ -4,10 +4,12 @@ graphql-core's tokens point at each other and its rules at themselves, so a docu
 wait for the garbage collector, and a flood of them made everybody wait for a tenth of a second at a time.
 """
 
+from collections.abc import Callable
 from itertools import islice
 
 from graphql import (
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     OverlappingFieldsCanBeMergedRule,
@@ -20,6 +22,7 @@ from graphql import (
     visit,
 )
 from graphql.validation.validate import ValidationAbortedError, query_document_keys_to_validate
+from graphql.validation.validation_context import NodeWithSelectionSet, VariableUsage, VariableUsageVisitor
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
@@ -32,6 +35,9 @@ _RULES = (
 )
 
 
+_Report = Callable[[GraphQLError], None]
+
+
 def parsed(text: str, *, tokens: int) -> DocumentNode:
     """Raises GraphQLSyntaxError."""
     document = parse(text, max_tokens=tokens)
@@ -39,6 +45,29 @@ def parsed(text: str, *, tokens: int) -> DocumentNode:
     while token is not None:
         token.prev, token = None, token.next
     return document
+
+
+class _Context(ValidationContext):
+    """Finds variables without finders that hold themselves, and each definition by its identity: graphql-core
+    compares definitions by all that is in them."""
+
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, types: TypeInfo, report: _Report, **options: bool
+    ) -> None:
+        super().__init__(schema, document, types, report, **options)
+        self._types = types
+        self._usages: dict[int, list[VariableUsage]] = {}
+
+    def get_variable_usages(self, node: NodeWithSelectionSet) -> list[VariableUsage]:
+        found = self._usages.get(id(node))
+        if found is None:
+            fragment = node if isinstance(node, FragmentDefinitionNode) else None
+            finder = VariableUsageVisitor(self._types, fragment)
+            visitor = TypeInfoVisitor(self._types, finder)
+            visit(node, visitor)
+            found = self._usages[id(node)] = finder.usages
+            _forget(finder, visitor)
+        return found
 
 
 def validated(
@@ -54,7 +83,7 @@ def validated(
         errors.append(error)
 
     types = TypeInfo(schema)
-    context = ValidationContext(schema, document, types, report, hide_suggestions=not suggestions)
+    context = _Context(schema, document, types, report, hide_suggestions=not suggestions)
     rules = [rule(context) for rule in _RULES]
     together = ParallelVisitor(rules)
     visitor = TypeInfoVisitor(types, together)
@@ -63,19 +92,14 @@ def validated(
     except ValidationAbortedError as error:
         errors.append(error)
     found = [_of_text(error) for error in errors or islice(find_conflicts(schema, document), most)]
-    _forget(errors, types, context, together, visitor, *rules)
+    errors.clear()  # those that were raised hold the frames that hold them
+    _forget(types, context, together, visitor, *rules)
     return found
 
 
-def _forget(errors: list[GraphQLError], *parts: object) -> None:
-    """Part what points at each other: errors that were raised and the frames that hold them, visitors and
-    themselves."""
-    errors.clear()
+def _forget(*parts: object) -> None:
+    """Let go of all that these hold: they hold themselves."""
     for part in parts:
-        for kept in vars(part).values():
-            for value in kept.values() if isinstance(kept, dict) else ():
-                if isinstance(value, list):  # of what was found in a fragment, which its finder holds too
-                    value.clear()
         vars(part).clear()
 
 

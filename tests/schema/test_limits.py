@@ -284,7 +284,7 @@ def test_twice_the_attack_takes_twice_the_time(name: str) -> None:
     """Without limits but on nesting, and on fields: operations multiply with what they have in common."""
     limits, attack = replace(WIDE, fields=8_000, length=80_000), ATTACKS[name]
     assert (
-        growth(lambda size: Documents(SCHEMA, limits).check(attack(size), suggestions=True), 1_000, most=2.5)
+        growth(lambda size: Documents(SCHEMA, limits).check(attack(size), suggestions=True), 600, most=2.5)
         <= 3
     )
 
