@@ -124,7 +124,7 @@ async def test_a_crash_between_attempt_and_outcome_leaves_unknown(database: Data
     """Neither what is under way elsewhere nor what has an outcome is touched; an outcome that comes late is
     believed."""
     crashed = an_entry(1, outcome=Outcome.ATTEMPTED)
-    await write_entries([crashed, an_entry(2), an_entry(200, outcome=Outcome.ATTEMPTED)])
+    await write_entries([crashed, an_entry(2), an_entry(100, outcome=Outcome.ATTEMPTED)])
     with told(database) as changes:
         assert await mark_unknown(now=NOW + timedelta(seconds=2) + OVERDUE) == 1
     assert changes == [Change("audit", crashed.id)]
