@@ -17,6 +17,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from cluster.addresses import OutwardResolver, check_literal
 from cluster.answers import Status, api_error, unreachable, warnings
 from cluster.errors import ClusterError, CredentialRejected, Unreachable
 from cluster.events import Opened, Page, R, WatchEvent, event_decoder, page_decoder
@@ -205,8 +206,12 @@ async def open_client(credential: Credential, *, timing: Timing) -> AsyncIterato
     End every watch before leaving: closing a session doesn't wake the readers of its streams.
     """
     configuration, tls, login = await _load(credential, timing=timing)
+    if credential.local_refused:
+        check_literal(URL(str(configuration.host)).host or "")
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls or True, limit=0),
+        connector=aiohttp.TCPConnector(
+            ssl=tls or True, limit=0, resolver=OutwardResolver() if credential.local_refused else None
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "kubeairunway-hub"},
         proxy=configuration.proxy or None,

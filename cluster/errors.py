@@ -4,6 +4,7 @@ ClusterError
 ├── ApiError            the API server answered with an error status
 ├── Unreachable         no usable answer: refused, timed out, cut, TLS
 ├── CredentialRejected  the kubeconfig can't be loaded into a connection
+├── AnotherCluster      the name stands for another cluster than the one that answers
 ├── FellBehind          a reader of the change log needs tombstones that are gone
 ├── InvalidDraft        a deployment that no cluster could take
 └── InstanceUnavailable the instance was never synced, or is gone
@@ -64,6 +65,19 @@ class Silent(Unreachable):
 
 class CredentialRejected(ClusterError):
     """The credential can't make a connection: no usable user entry, an exec plugin that failed, …"""
+
+
+class AnotherCluster(ClusterError):
+    """A cluster answers whose `kube-system` has another uid than the one that the name stands for."""
+
+    def __init__(self, *, known: str, found: str) -> None:
+        super().__init__(
+            f"Another cluster answers than the one known by this name (its kube-system has the uid {found}, "
+            f"known is {known}): nothing of it is shown. Put the right kubeconfig back, or confirm with "
+            "`updateInstance`, naming nothing but the id, that whoever has rights here is to have them there"
+        )
+        self.known = known
+        self.found = found
 
 
 class FellBehind(ClusterError):

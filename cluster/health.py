@@ -7,7 +7,7 @@ address, a file or an account.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cluster.errors import ApiError, ClusterError, CredentialRejected, Unreachable
+from cluster.errors import AnotherCluster, ApiError, ClusterError, CredentialRejected, Unreachable
 from cluster.types import InstanceStatus
 
 DEPLOYMENTS = "deployments"
@@ -56,6 +56,8 @@ class Health:
     discovery_error: ClusterError | None = None
     probe_error: ClusterError | None = None
     credential_error: CredentialRejected | None = None
+    identity_error: ClusterError | None = None
+    """Why it isn't known that this is the cluster that the name stands for: nothing is watched meanwhile."""
 
     @property
     def deployments(self) -> Mapping[str | None, Watch]:
@@ -86,6 +88,8 @@ def judge(health: Health, *, ever_synced: bool) -> Verdict:
     """The status, and the most important reason for it."""
     if health.credential_error is not None:
         return Verdict(InstanceStatus.ERROR, str(health.credential_error))
+    if isinstance(health.identity_error, AnotherCluster):
+        return Verdict(InstanceStatus.ERROR, str(health.identity_error))
     errors = list(_errors(health))
     for error in errors:
         if isinstance(error, CredentialRejected) or (isinstance(error, ApiError) and error.status == 401):
@@ -98,6 +102,7 @@ def judge(health: Health, *, ever_synced: bool) -> Verdict:
 def _errors(health: Health) -> Iterator[ClusterError]:
     """The most important first."""
     found = (
+        health.identity_error,
         health.discovery_error,
         *(watch.error for watch in health.deployments.values()),
         health.probe_error,
@@ -135,6 +140,8 @@ def _faults(health: Health) -> Iterator[str]:
         if watch.undecodable:
             key, problem = next(iter(watch.undecodable.items()))
             yield f"{len(watch.undecodable)} of the {what} can't be shown, such as {key}: {problem}"
+    if health.identity_error is not None:
+        yield explain(health.identity_error, "the namespace kube-system")
     if health.probe_error is not None:
         yield explain(health.probe_error, "the health probe")
 

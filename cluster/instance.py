@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -11,10 +11,11 @@ from typing import Any
 from cluster import health, kinds
 from cluster.client import Client, open_client
 from cluster.discovery import look_out
-from cluster.errors import ClusterError, CredentialRejected
+from cluster.errors import AnotherCluster, ClusterError, CredentialRejected
 from cluster.events import R
 from cluster.follow import follow, follow_if_allowed
 from cluster.health import DEPLOYMENTS, Health, Watch
+from cluster.identity import UNREAD, Identity, read_uid
 from cluster.kinds import Kind
 from cluster.probe import Facts, probe
 from cluster.store import Store
@@ -29,8 +30,12 @@ log = logging.getLogger(__name__)
 class WatchedInstance:
     """Writes the store for as long as `run` runs. The store may be one that an earlier instance wrote."""
 
-    def __init__(self, *, store: Store, credential: Credential, timing: Timing) -> None:
+    def __init__(
+        self, *, store: Store, credential: Credential, timing: Timing, known_uid: str | None = None
+    ) -> None:
+        """`known_uid`: of the cluster that the name stands for, if that is remembered."""
         self.credential = credential
+        self.identity = Identity(known_uid)
         self.client: Client | None = None
         """While there is a connection to act through."""
         self._store = store
@@ -46,29 +51,80 @@ class WatchedInstance:
         while True:
             try:
                 async with open_client(self.credential, timing=self._timing) as client:
-                    await self._watch_all(client)
+                    await self._watch_the_right_one(client)
             except CredentialRejected as error:
                 self._know(credential_error=error)
                 await asyncio.sleep(retry_delay(error, failures, timing=self._timing))
                 failures += 1
 
-    async def _watch_all(self, client: Client) -> None:
+    async def _watch_the_right_one(self, client: Client) -> None:
+        """For ever: nothing of a cluster is read before it is known to be the one of this name."""
         self.client = client
         self._know(credential_error=None)
+        try:
+            while True:
+                await self._identify(client)
+                try:
+                    await self._watch_all(client)
+                except* AnotherCluster as errors:
+                    self._stop_showing(errors.exceptions[0])
+        finally:
+            self.client = None
+
+    async def _identify(self, client: Client) -> None:
+        """Until the right cluster answers, or one that can't be told."""
+        failures = 0
+        while True:
+            self.identity.doubted.clear()
+            try:
+                self.identity.check(await read_uid(client, deadline=self._timing.deadline))
+            except ClusterError as error:
+                self._know(identity_error=error)
+                pause = retry_delay(error, failures, timing=self._timing)
+                failures += 1
+            else:
+                self._know(identity_error=None)
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self.identity.doubted.wait()
+
+    async def _keep_identified(self, client: Client) -> None:
+        """Look again now and then, and when a watch was cut: the same address may lead elsewhere by then.
+
+        Raises AnotherCluster."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timing.probe):
+                    await self.identity.doubted.wait()
+            self.identity.doubted.clear()
+            try:
+                uid = await read_uid(client, deadline=self._timing.deadline)
+            except ClusterError:
+                continue  # the probe tells it
+            self.identity.check(uid)
+            self._publish()
+
+    def _stop_showing(self, error: BaseException) -> None:
+        """What came since the last look may be the other cluster's: nothing of it is kept."""
+        self._store.forget()
+        self._facts = Facts()
+        self._health = Health(watches={}, identity_error=error if isinstance(error, AnotherCluster) else None)
+        self._publish()
+
+    async def _watch_all(self, client: Client) -> None:
         name = self._store.instance_id
         namespaces = kinds.namespaces(self._store, fallback=self.credential.namespaces)
         crds = kinds.crds(self._crds_changed.set)
         pods = kinds.pods(self._store, namespaces=self.credential.namespaces)
         optional = partial(follow_if_allowed, client=client, report=self._report, timing=self._timing)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._probe(client), name=f"{name}: health")
-                tasks.create_task(self._discover(client), name=f"{name}: API groups")
-                tasks.create_task(self._follow(pods, client), name=f"{name}: pods")
-                tasks.create_task(optional(namespaces), name=f"{name}: namespaces")
-                tasks.create_task(optional(crds), name=f"{name}: CRDs")
-        finally:
-            self.client = None
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_identified(client), name=f"{name}: identity")
+            tasks.create_task(self._probe(client), name=f"{name}: health")
+            tasks.create_task(self._discover(client), name=f"{name}: API groups")
+            tasks.create_task(self._follow(pods, client), name=f"{name}: pods")
+            tasks.create_task(optional(namespaces), name=f"{name}: namespaces")
+            tasks.create_task(optional(crds), name=f"{name}: CRDs")
 
     async def _probe(self, client: Client) -> None:
         failures = 0
@@ -126,6 +182,9 @@ class WatchedInstance:
 
     def _report(self, kind: str, scope: str | None, watch: Watch | None) -> None:
         watches = {key: known for key, known in self._health.watches.items() if key != (kind, scope)}
+        before = self._health.watches.get((kind, scope))
+        if watch is not None and watch.live and before is not None and before.synced and not before.live:
+            self.identity.doubted.set()
         if watch is not None:
             watches[kind, scope] = watch
             if kind == DEPLOYMENTS and watch.status == 404:
@@ -155,5 +214,7 @@ class WatchedInstance:
                 api_group=now.api_group if now.discovered else was.api_group,
                 node_count=self._facts.node_count,
                 endpoint=client.endpoint if client else was.endpoint,
+                cluster_uid=self.identity.found,
+                warnings=(UNREAD,) if now.live and self.identity.found is None else (),
             )
         )

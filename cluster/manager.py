@@ -126,6 +126,8 @@ class InstanceManager:
             entry = self._entries.get(instance_id)
             if entry is None or _outdated(entry, credential):
                 self._start(instance_id, credential, tasks, before=entry)
+            else:
+                entry.instance.identity.expect(snapshot.clusters.get(instance_id))
         self._feeds = {instance_id: self._entries[instance_id].store for instance_id in sorted(self._entries)}
         self.scanned.set()
         self._wake()
@@ -136,7 +138,10 @@ class InstanceManager:
         """A new credential goes on with the old one's store, so that readers see only differences."""
         store = Store(instance_id) if before is None else before.store
         unsubscribe = store.subscribe(self._wake) if before is None else before.unsubscribe
-        instance = WatchedInstance(store=store, credential=credential, timing=self._timing)
+        known_uid = self._snapshot.clusters.get(instance_id)
+        instance = WatchedInstance(
+            store=store, credential=credential, timing=self._timing, known_uid=known_uid
+        )
         run = self._keep(instance, store, after=None if before is None else before.task)
         task = tasks.create_task(run, name=f"instance {instance_id}")
         self._entries[instance_id] = _Entry(store, instance, task, unsubscribe)

@@ -9,6 +9,8 @@ DEPLOYMENTS = "modeldeployments"
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 NAMESPACES = "/api/v1/namespaces"
+KUBE_SYSTEM = f"{NAMESPACES}/kube-system"
+"""It is there for as long as the cluster is, so its uid stands for the cluster."""
 NODES = "/api/v1/nodes"
 SERVER_VERSION = "/version"
 

@@ -177,6 +177,13 @@ class Store:
             self._wakeups.changed |= known != self._known_namespaces
             self._known_namespaces = known
 
+    def forget(self) -> None:
+        """All that is known is another cluster's, or may be."""
+        with self._wakeups:
+            self.clear_deployments()
+            self.pods_unreadable(scope=None)
+            self.set_namespaces(None)
+
     # ------------------------------------------------------------ within
 
     def _put(self, resource: ModelDeployment, *, api_group: str) -> None:

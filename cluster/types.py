@@ -42,6 +42,10 @@ class InstanceState(msgspec.Struct, frozen=True):
     node_count: int | None = None
     endpoint: str | None = None
     """The API server's address. For MANAGE_INSTANCES alone."""
+    cluster_uid: str | None = None
+    """Which cluster it is, by the uid of its `kube-system`; None while that isn't known."""
+    warnings: tuple[str, ...] = ()
+    """What should be mended of the hub's access there. For MANAGE_INSTANCES alone."""
 
 
 class Phase(StrEnum):

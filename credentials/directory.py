@@ -12,6 +12,7 @@ state of the files from doing harm:
 
 import asyncio
 import hashlib
+import os
 import time
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from contextlib import aclosing, suppress
@@ -67,6 +68,10 @@ class CredentialDirectory:
         self._entries: Mapping[str, _Entry] = {}
         self._missing: Mapping[str, float] = {}
         self._is_settled = True
+
+    def holds(self, file_name: str) -> bool:
+        """Whether there is such a file now, good or not."""
+        return os.path.lexists(self._path / file_name)
 
     async def snapshots(self) -> AsyncGenerator[Snapshot, None]:
         """What the directory says: now, and again whenever that changes. It never ends."""

@@ -9,7 +9,7 @@ import jwt
 from msgspec import structs
 
 from credentials import pem
-from credentials.types import Credential
+from credentials.types import Credential, CredentialSource
 
 SOON = timedelta(days=7)
 """How long before its end a credential is warned of."""
@@ -43,7 +43,9 @@ def _warnings(credential: Credential, now: datetime) -> Iterator[str]:
     end = credential.expires_at
     if end is not None and end - now < SOON:
         verb = "ended" if end <= now else "ends"
-        yield f"The credential {verb} at {end:%Y-%m-%d %H:%M} UTC: put a new one into the file."
+        stored = credential.source is CredentialSource.STORED
+        renew = "send a new kubeconfig with `updateInstance`" if stored else "put a new one into the file"
+        yield f"The credential {verb} at {end:%Y-%m-%d %H:%M} UTC: {renew}."
 
 
 def _certificate_end(user: Mapping[str, Any]) -> datetime | None:

@@ -23,6 +23,7 @@ from hub.admin_routes import admin_routes
 from hub.auth_routes import auth_routes
 from hub.cookies import SessionCookies
 from hub.health_routes import health_routes
+from hub.instance_routes import instance_routes
 from hub.middleware import middleware
 from hub.pages import explorer, page_routes
 from hub.responses import REFUSALS, on_error, on_http_exception
@@ -32,7 +33,9 @@ from hub.settings import AuthSettings, Settings
 from hub.sign_in_routes import login_url, sign_in_routes
 from models.database import Database, open_database
 from models.rates import keep_swept
-from resolvers.instances import Registry
+from resolvers.credential_sources import CredentialSources
+from resolvers.registration import Registrar
+from resolvers.registry import Registry
 from resolvers.scans import PAGES_KEPT, Scans
 from resolvers.services import Services
 from schema.build import build_schema
@@ -60,6 +63,8 @@ async def running_hub(settings: Settings, *, timing: Timing | None = None) -> As
             database.bus.subscribe(hub.authenticator.heed)
             database.bus.subscribe(hub.view.connections.heed)
             database.bus.subscribe(hub.services.audit.heed)
+            database.bus.subscribe(hub.registry.heed)
+            await hub.registry.load()  # before any cluster: none may be one that was removed
             async with asyncio.TaskGroup() as tasks:
                 endless = _start(hub, database, tasks, settings)
                 try:
@@ -78,7 +83,7 @@ class _Parts:
     app: Starlette
     view: View
     authenticator: Authenticator
-    directory: CredentialDirectory
+    sources: CredentialSources
     manager: InstanceManager
     registry: Registry
     services: Services
@@ -89,6 +94,7 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
     sessions, rules = _sessions(settings.auth), grant_rules(settings)
     authenticator = Authenticator(sessions=sessions.tokens, rules=rules)
     manager, registry = InstanceManager(timing=timing), Registry()
+    sources = _sources(settings, registry)
     services = Services(
         fleet=manager,
         registry=registry,
@@ -96,6 +102,7 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         pages=Scans(manager, kept=PAGES_KEPT),
         rules=rules,
         new_tokens=settings.rates.tokens,
+        registrar=Registrar(fleet=manager, registry=registry, sources=sources),
     )
     browsers = BrowserSessions(sessions=sessions, cookies=SessionCookies(settings.http.secure))
     providers = Providers(settings.auth.sign_in, order=settings.auth.providers)
@@ -117,6 +124,7 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
             ),
             *sign_in_routes(settings, providers=providers, browsers=browsers),
             *admin_routes(rules=rules),
+            *instance_routes(services=services),
             *health_routes(database=database, manager=manager),
             *page_routes(),
         ],
@@ -129,11 +137,10 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
             Exception: on_error,
         },
     )
-    directory = CredentialDirectory(settings.credentials.path, exec_allow=settings.credentials.exec_allow)
     groups = GroupSync(
         providers=providers, sealer=settings.auth.sealer(), max_age=settings.auth.group_max_age
     )
-    return _Parts(app, view, authenticator, directory, manager, registry, services, groups)
+    return _Parts(app, view, authenticator, sources, manager, registry, services, groups)
 
 
 def _start(
@@ -141,7 +148,8 @@ def _start(
 ) -> list[asyncio.Task[None]]:
     """Every endless loop of the hub, by name."""
     loops = {
-        "instances": _watch(hub.directory, hub.manager),
+        "credentials": hub.sources.keep_scanned(),
+        "instances": _watch(hub.sources, hub.manager),
         "registration": hub.registry.follow(hub.manager, registered=hub.view.fanout.wake),
         "fan-out": hub.view.fanout.run(),
         "change bus": database.bus.keep_listening(),
@@ -155,6 +163,15 @@ def _start(
         "audit feed": hub.services.audit.keep_read(hub.view.fanout.wake),
     }
     return [tasks.create_task(loop, name=name) for name, loop in loops.items()]
+
+
+def _sources(settings: Settings, registry: Registry) -> CredentialSources:
+    return CredentialSources(
+        directory=CredentialDirectory(settings.credentials.path, exec_allow=settings.credentials.exec_allow),
+        registry=registry,
+        sealer=settings.auth.sealer(),
+        local_refused=not settings.http.loopback,
+    )
 
 
 def _sessions(settings: AuthSettings) -> Sessions:
@@ -171,8 +188,8 @@ def _description(settings: Settings, providers: Providers) -> Hub:
     return Hub(version=_version(), mode=mode, auth_providers=offered)
 
 
-async def _watch(directory: CredentialDirectory, manager: InstanceManager) -> None:
-    async with aclosing(directory.snapshots()) as snapshots:
+async def _watch(sources: CredentialSources, manager: InstanceManager) -> None:
+    async with aclosing(sources.snapshots()) as snapshots:
         await manager.run(snapshots)
 
 

@@ -11,8 +11,9 @@ import msgspec
 from auth.permissions import Permission
 from auth.policy import Permit, narrow
 from cluster.feed import Fleet
-from resolvers.instances import InstanceView, Registry, deployment_count, visible
+from resolvers.instances import InstanceView, deployment_count, visible
 from resolvers.places import in_detail
+from resolvers.registry import Registry
 from resolvers.streams import Drained, EventType, now
 
 COUNTS_EVERY = 1.0
@@ -139,5 +140,5 @@ def _facts(view: InstanceView, *, detailed: bool) -> InstanceView:
     state = msgspec.structs.replace(view.state, last_seen_at=None)
     if detailed:
         return msgspec.structs.replace(view, state=state)
-    public = msgspec.structs.replace(state, reason=None, endpoint=None)
+    public = msgspec.structs.replace(state, reason=None, endpoint=None, cluster_uid=None, warnings=())
     return msgspec.structs.replace(view, state=public, credential=None, credential_error=None)

@@ -1,8 +1,6 @@
-"""Instances: what is remembered of them, listing and finding them."""
+"""Instances: listing and finding them."""
 
-import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -13,23 +11,11 @@ from auth.policy import Permit, Place, authorise, narrow
 from cluster.feed import Fleet, InstanceFeed
 from cluster.types import Deployment, InstanceState, InstanceStatus
 from credentials.types import Credential, CredentialProblem
-from models.errors import DatabaseUnavailable
-from models.tables import Instance as InstanceRow
 from resolvers.paging import Page, check_first, decode_cursor
+from resolvers.registry import Registered, Registry
 
 MOST = 100
 """The largest page."""
-PAUSE, RETRY = 0.05, 5.0
-"""Seconds between two looks for new instances: while clusters change all the time, and while none does."""
-
-
-class Registered(msgspec.Struct, frozen=True):
-    """What the database remembers of an instance."""
-
-    id: str
-    display_name: str
-    created_at: datetime
-    updated_at: datetime
 
 
 class InstanceView(msgspec.Struct, frozen=True):
@@ -44,43 +30,10 @@ class InstanceView(msgspec.Struct, frozen=True):
     def id(self) -> str:
         return self.registered.id
 
-
-class Registry:
-    """The instances' rows, kept in memory: no query asks the database for them."""
-
-    def __init__(self, known: Iterable[Registered] = ()) -> None:
-        self._known: Mapping[str, Registered] = {each.id: each for each in known}
-
-    def get(self, instance_id: str) -> Registered | None:
-        return self._known.get(instance_id)
-
-    async def register(self, names: Iterable[str]) -> None:
-        """Remember instances that were never seen before. Safe in several processes at once."""
-        for name in names:
-            if name not in self._known:
-                await InstanceRow.get_or_create(id=name, defaults={"display_name": name})
-        self._known = {
-            row.id: Registered(row.id, row.display_name, row.created_at, row.updated_at)
-            for row in await InstanceRow.all()
-        }
-
-    async def follow(self, fleet: Fleet, *, registered: Callable[[], None]) -> None:
-        """Endless: register the instances that appear; `registered` is called after each time."""
-        changed = asyncio.Event()
-        unsubscribe = fleet.subscribe(changed.set)
-        try:
-            while True:
-                changed.clear()
-                if any(name not in self._known for name in fleet.feeds):
-                    with suppress(DatabaseUnavailable):  # tried again after the pause
-                        await self.register(fleet.feeds)
-                        registered()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(RETRY):  # wait_for loses a cancellation that comes with news
-                        await changed.wait()
-                await asyncio.sleep(PAUSE)
-        finally:
-            unsubscribe()
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What should be mended of its credential, for those who manage instances."""
+        return (*(self.credential.warnings if self.credential else ()), *self.state.warnings)
 
 
 class InstanceFilter(msgspec.Struct, frozen=True):
@@ -147,6 +100,18 @@ def owner(*, fleet: Fleet, registry: Registry, deployment: Deployment) -> Instan
         return _view(fleet, feed, registered)
     gone = "Its credential is gone from the credentials directory"
     state = InstanceState(instance_id, InstanceStatus.DISCONNECTED, reason=gone, public_reason=gone)
+    return InstanceView(registered, state, None, None)
+
+
+def registered_instance(*, fleet: Fleet, registry: Registry, instance_id: str) -> InstanceView | None:
+    """An instance as whoever manages it is shown it, its credential there or not."""
+    registered, feed = registry.get(instance_id), fleet.feeds.get(instance_id)
+    if registered is None:
+        return None
+    if feed is not None:
+        return _view(fleet, feed, registered)
+    waiting = "There is no credential for it yet, or none any more"
+    state = InstanceState(instance_id, InstanceStatus.CONNECTING, reason=waiting, public_reason=waiting)
     return InstanceView(registered, state, None, None)
 
 

@@ -8,7 +8,8 @@ from auth.effective import GrantRules
 from cluster.feed import Fleet
 from models.rates import Limit
 from resolvers.audit_stream import AuditFeed
-from resolvers.instances import Registry
+from resolvers.registration import Registrar
+from resolvers.registry import Registry
 from resolvers.scans import Scans
 
 NEW_TOKENS = Limit("token creation", 30, timedelta(hours=1))
@@ -25,6 +26,8 @@ class Services:
     """What the settings say of grants."""
     new_tokens: Limit = NEW_TOKENS
     """How often somebody may make an access token."""
+    registrar: Registrar | None = None
+    """Who registers instances; None where their credentials don't come from the hub's own settings."""
     trail: AuditTrail = field(default_factory=AuditTrail)
     """Where acts are written down."""
     audit: AuditFeed = field(default_factory=AuditFeed)

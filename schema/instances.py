@@ -100,7 +100,7 @@ def _credential(parent: Row) -> CredentialPosture | None:
         expires_at=credential.expires_at,
         error=parent.credential_error,
         tls_verified=credential.tls_verified,
-        warnings=list(credential.warnings),
+        warnings=list(parent.warnings),
     )
 
 

@@ -16,6 +16,7 @@ from schema.context import Info
 from schema.deployments import Deployment
 from schema.guards import Requires
 from schema.inputs import CreateDeploymentInput, DeleteDeploymentInput, draft_of
+from schema.registration import RegistrationMutation
 
 # Resolvers return what the types stand for, not instances of the types.
 # mypy: disable-error-code="arg-type"
@@ -45,7 +46,7 @@ def _place(_source: object, arguments: Mapping[str, Any]) -> Place:
 
 
 @strawberry.type(description="What can be done.")
-class Mutation(AdministrationMutation):
+class Mutation(AdministrationMutation, RegistrationMutation):
     @strawberry.mutation(
         extensions=[Requires(Permission.MANAGE_DEPLOYMENTS, place=_place)],
         description="Deploy a model.",

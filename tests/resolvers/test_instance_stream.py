@@ -7,7 +7,7 @@ from auth.policy import Permit, narrow
 from cluster.types import InstanceStatus
 from models.database import Database
 from resolvers.instance_stream import InstanceEvent, InstanceReader
-from resolvers.instances import Registry
+from resolvers.registry import Registry
 from resolvers.streams import EventType
 from tests.support.identities import a_grant, an_identity
 from tests.support.resources import THEN, deployment

@@ -4,7 +4,7 @@ import asyncio
 
 from models.database import Database
 from models.tables import Instance
-from resolvers.instances import PAUSE, Registry
+from resolvers.registry import PAUSE, Registry
 from tests.support.stores import StoresFleet
 from tests.support.waiting import until
 

@@ -9,7 +9,7 @@ from auth.effective import GrantRules
 from auth.permissions import Grant, Permission, Role
 from auth.policy import Permit, narrow
 from resolvers.filters import EVERYTHING, DeploymentFilter
-from resolvers.instances import Registry
+from resolvers.registry import Registry
 from resolvers.scans import Scans
 from resolvers.services import Services
 from resolvers.summaries import Summary

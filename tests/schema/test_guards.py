@@ -200,6 +200,16 @@ NO_NAME = {
     "code": "BAD_USER_INPUT",
     "fields": [{"path": "name", "message": "A token's name has 1 to 100 characters"}],
 }
+NO_FILE = {
+    "code": "BAD_USER_INPUT",
+    "fields": [
+        {
+            "path": "name",
+            "message": "there is no file north.kubeconfig in the credentials directory: put it there, "
+            "or send one",
+        }
+    ],
+}
 ADMINISTRATION = {
     "users": administrative(
         '{ users(filter: {search: "somebody"}) { totalCount nodes { id } } }',
@@ -283,6 +293,22 @@ ADMINISTRATION = {
         'mutation { deleteGroupMapping(input: {id: "$mapping", dryRun: true}) { deletedGroupMappingId } }',
         {"deletedGroupMappingId": "$mapping"},
         permission=MAPPINGS,
+    ),
+    # Nobody's question changes anything: a name without a file, one that is registered, one of nothing.
+    "registerInstance": administrative(
+        'mutation { registerInstance(input: {name: "north"}) { instance { id } } }',
+        NO_FILE,
+        permission="MANAGE_INSTANCES",
+    ),
+    "updateInstance": administrative(
+        'mutation { updateInstance(input: {id: "east", displayName: null}) { instance { id } } }',
+        {"instance": {"id": "east"}},
+        permission="MANAGE_INSTANCES",
+    ),
+    "removeInstance": administrative(
+        'mutation { removeInstance(input: {id: "nowhere"}) { removedInstanceId } }',
+        NOT_FOUND,
+        permission="MANAGE_INSTANCES",
     ),
     "createAccessToken": alike(
         'mutation { createAccessToken(input: {name: ""}) { secret } }',

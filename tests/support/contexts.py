@@ -8,7 +8,7 @@ from auth.effective import GrantRules
 from auth.identity import Identity
 from benchmarks.objects import deployment, pod
 from cluster.wire import ModelDeployment, Pod
-from resolvers.instances import Registered, Registry
+from resolvers.registry import Registered, Registry
 from resolvers.scans import Scans
 from resolvers.services import Services
 from schema.context import Context
