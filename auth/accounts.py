@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 from tortoise.transactions import in_transaction
 
-from auth.effective import NO_SETTINGS, GrantRules, is_computed, manual_grant, person_of
+from auth.effective import NO_SETTINGS, GrantRules, grants_of, is_computed, manual_grant, person_of
 from auth.errors import InvalidRequest, NotFound
 from auth.grants import TokenLimits
 from auth.last_admin import keeping_an_admin
@@ -23,6 +23,9 @@ from auth.tokens import Minted, mint
 from models.bus import publish
 from models.ids import new_id
 from models.tables import AccessToken, RoleAssignment, User
+
+SLICE = 1_000
+"""People whose grants are asked for at a time: SQLite has a limit on what one query may be given."""
 
 
 class TokenInfo(msgspec.Struct, frozen=True):
@@ -40,7 +43,7 @@ class TokenInfo(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """A person with what was written down for them; computed grants are not among it."""
+    """A person with what they may do and what they hold."""
 
     id: str
     person: Person
@@ -78,11 +81,13 @@ async def record_sign_in(user_id: str, *, now: datetime) -> None:
     await User.filter(id=user_id).update(last_sign_in_at=now)
 
 
-async def list_accounts() -> list[Account]:
+async def list_accounts(*, rules: GrantRules = NO_SETTINGS, now: datetime | None = None) -> list[Account]:
     """Everybody, by provider and subject."""
-    grants, tokens = defaultdict(list), defaultdict(list)
-    for assignment in await RoleAssignment.all().order_by("id"):
-        grants[assignment.user_id].append(manual_grant(assignment))
+    users, tokens = await User.all().order_by("provider", "subject"), defaultdict(list)
+    grants: dict[str, tuple[Grant, ...]] = {}
+    for start in range(0, len(users), SLICE):
+        some = users[start : start + SLICE]
+        grants |= await grants_of(some, rules=rules, now=now or datetime.now(UTC))
     for token in await AccessToken.all().order_by("id"):
         tokens[token.user_id].append(_token_info(token))
     return [
@@ -91,10 +96,10 @@ async def list_accounts() -> list[Account]:
             person_of(user),
             user.display_name,
             user.active,
-            tuple(grants[user.id]),
+            grants[user.id],
             tuple(tokens[user.id]),
         )
-        for user in await User.all().order_by("provider", "subject")
+        for user in users
     ]
 
 

@@ -29,7 +29,7 @@ from auth.audit_trail import Attempt, AuditTrail
 from auth.errors import AuthError, InvalidRequest
 from auth.grants import TokenLimits
 from auth.people import Person, parse_person
-from auth.permissions import Role, Scope
+from auth.permissions import Grant, GrantSource, Role, Scope
 from credentials.names import is_dns_label
 from hub.environment import forget_secrets
 from hub.rules import grant_rules
@@ -159,9 +159,9 @@ def schema() -> None:
 @users.command("list")
 def list_users() -> None:
     """Everybody with their grants and access tokens."""
-    settings, accounts = _in_database(lambda _settings: list_accounts())
+    _, accounts = _in_database(lambda settings: list_accounts(rules=grant_rules(settings)))
     for account in accounts:
-        print("\n".join(_lines(account, administrator=account.person in settings.auth.administrators)))
+        print("\n".join(_lines(account)))
 
 
 @users.command()
@@ -288,17 +288,27 @@ async def _check_known(settings: Settings, names: list[str]) -> None:
             raise InvalidRequest(f"There is no instance {name!r}. Known: {listed}")
 
 
-def _lines(account: Account, *, administrator: bool) -> Iterator[str]:
+def _lines(account: Account) -> Iterator[str]:
     state = "" if account.active else "  (deactivated)"
     yield f"{account.person}  {account.display_name}  {account.id}{state}"
-    if administrator:
-        yield "  admin everywhere, by HUB_ADMINS"
     for given in account.grants:
-        yield f"  {given.id}  {given.role.name.lower()} {_place(given.scope)}"
+        yield f"  {_told(given)}"
     for info in account.tokens:
         if info.revoked_at is None:
             ends = f"  until {info.expires_at:%Y-%m-%d %H:%M} UTC" if info.expires_at else ""
             yield f"  {info.id}  {info.name}  {info.prefix}…{ends}"
+
+
+def _told(given: Grant) -> str:
+    """Only what was given by hand has an id to take it back by."""
+    right = f"{given.role.name.lower()} {_place(given.scope)}"
+    match given.source:
+        case GrantSource.BOOTSTRAP:
+            return f"{right}, by HUB_ADMINS"
+        case GrantSource.GROUP if given.group is not None:
+            return f"{right}, by the group {given.group.name or given.group.group_id}"
+        case _:
+            return f"{given.id}  {right}"
 
 
 def _place(scope: Scope) -> str:

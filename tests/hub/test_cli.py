@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,36 @@ def test_rekey_seals_anew_and_names_what_it_cannot_open(shell: Shell) -> None:
     assert shell.says("rekey", SESSION_SECRET=SECRET, ENCRYPTION_KEY=second) == (
         "Sealed anew: 0; sealed with the present key before: 2"
     )
+
+
+def test_the_last_admin_is_kept_by_the_command_line_too(shell: Shell) -> None:
+    def grant_id(person: str) -> str:
+        return shell.says("users", "grant", person, "--role", "admin").rpartition(" ")[2]
+
+    ada = grant_id("github:1")
+    assert "Nobody would be left who is an admin" in shell.complains("users", "revoke", ada)
+    bob = grant_id("github:2")
+    assert shell.says("users", "revoke", bob) == f"Revoked {bob}"
+    assert "Nobody would be left" in shell.complains("users", "revoke", ada)
+    assert shell.says("users", "revoke", ada, HUB_ADMINS="github:3") == f"Revoked {ada}"
+
+
+def test_grants_of_groups_are_listed_with_their_group(shell: Shell) -> None:
+    said = shell.says("users", "grant", "github:1", "--role", "viewer", "--name", "Ada")
+    user_id = re.search(r"usr_\w+", said)
+    assert user_id is not None
+    now = datetime.now(UTC).isoformat()
+    with sqlite3.connect(shell.folder / "data" / "kubefoundry.db") as database:
+        database.execute("UPDATE users SET groups_synced_at = ?", [now])
+        database.execute(
+            "INSERT INTO memberships (id, user_id, group_id, name, read_at) "
+            "VALUES ('mem_1', ?, '7', 'ML', ?)",
+            [user_id[0], now],
+        )
+        database.execute(
+            "INSERT INTO group_mappings (id, provider, group_id, group_name, role, instance_id, created_at, "
+            "updated_at) VALUES ('map_1', 'github', '7', 'ML', 2, 'east', ?, ?)",
+            [now, now],
+        )
+    database.close()
+    assert shell.says("users", "list").splitlines()[2] == "  deployer on east, by the group ML"
