@@ -203,7 +203,7 @@ async def test_a_persons_entries_keep_the_name_when_the_person_is_gone() -> None
     [
         ("x" * 1_000, "x" * 320),
         ("two\nlines\x1b[31m", "two lines [31m"),
-        (mint().secret, "***"),
+        pytest.param(mint().secret, "***", id="a token"),
         ("a eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "a ***"),
         ("usr_01KAY", "usr_01KAY"),
     ],

@@ -31,7 +31,9 @@ def test_every_mistyped_character_is_noticed(position: int, character: str) -> N
 
 
 @pytest.mark.parametrize(
-    "secret", ["kah_", "kah_short", mint().secret + "x", mint().secret + "\n", "ghp_" + "a" * 38]
+    "secret",
+    ["kah_", "kah_short", mint().secret + "x", mint().secret + "\n", "ghp_" + "a" * 38],
+    ids=["prefix", "short", "long", "newline", "foreign"],
 )
 def test_what_has_another_shape_is_refused(secret: str) -> None:
     with pytest.raises(Unauthenticated):
