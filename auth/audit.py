@@ -139,9 +139,14 @@ def make_entry(origin: Origin, act: Act, verdict: Verdict, *, now: datetime) -> 
         namespace=_text(act.namespace, 63),
         target=_text(act.target, 320),
         code=_text(verdict.code, 32),
-        message=_text(verdict.message or act.note, TEXT),
+        message=_text(told(verdict.message, act.note), TEXT),
         request_id=_text(origin.request_id, 64) or "",
     )
+
+
+def told(*parts: str | None) -> str | None:
+    """What there is of these, in one message."""
+    return "; ".join(filter(None, parts)) or None
 
 
 async def write_entries(entries: Sequence[Entry]) -> None:

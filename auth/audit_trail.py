@@ -27,6 +27,7 @@ from auth.audit import (
     mark_unknown,
     sweep_entries,
     system_origin,
+    told,
     utcnow,
     write_entries,
     write_outcomes,
@@ -58,7 +59,7 @@ class Attempt:
 
     def makes(self, made_id: str) -> None:
         """Something new came of it, with this id."""
-        self.note = "; ".join(filter(None, (self.note, f"made {made_id}")))
+        self.note = told(self.note, f"made {made_id}")
 
 
 class AuditTrail:
@@ -87,10 +88,13 @@ class AuditTrail:
         try:
             yield attempt
         except Exception as error:
-            await self._conclude(entry, judge(error))
+            verdict = judge(error)
+            words = told(verdict.message, act.note)
+            await self._conclude(entry, Verdict(verdict.outcome, verdict.code, words))
             raise
         except BaseException:  # given up: it may or may not have happened
-            self._conclude_later(entry, Verdict(Outcome.UNKNOWN, None, "given up before it was over"))
+            words = told("given up before it was over", act.note)
+            self._conclude_later(entry, Verdict(Outcome.UNKNOWN, None, words))
             raise
         await self._conclude(entry, Verdict(Outcome.SUCCEEDED, None, attempt.note))
 

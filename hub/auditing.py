@@ -73,18 +73,7 @@ def acting(request: Request, act: Act) -> AbstractAsyncContextManager[Attempt]:
 
 def act_of(request: Request, chosen: object = None, *, target: str | None = None) -> Act:
     """From what was sent: names, ids, roles and places of it, and nothing else."""
-    act = auditing.act_of(request.state.action, chosen)
-    return (
-        act
-        if target is None
-        else Act(
-            action=act.action,
-            instance_id=act.instance_id,
-            namespace=act.namespace,
-            target=target,
-            note=act.note,
-        )
-    )
+    return auditing.act_of(request.state.action, chosen, target=target)
 
 
 async def record_at_once(scope: Scope, act: Act, verdict: Verdict) -> None:

@@ -4,6 +4,7 @@ A mutation that its guard lets through is written down before it runs. What a gu
 queries and subscriptions alike, is noted afterwards and holds nobody up.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -27,10 +28,13 @@ _KNOWN = (Refused, AuthError, UseCaseError, ClusterError, LimitExceeded, RateLim
 """What `schema.errors.describe` knows; all else is INTERNAL, and logged when it is told."""
 _REFUSALS = ("UNAUTHENTICATED", "FORBIDDEN", "RATE_LIMITED")
 
+_REASON = re.compile("[A-Za-z]{1,40}")
+"""Kubernetes' word for what is wrong; a webhook may write there what it likes."""
+
 _TARGETS = ("grant_id", "id", "user_id", "name", "group_id")
 """Fields of an input that say what it is about; the first one that is there."""
 _NOTED = (
-    "provider", "role", "instance_ids", "namespaces", "active", "expires_at", "session_ids", "dry_run",
+    "provider", "role", "instance_ids", "namespaces", "active", "expires_at", "session_ids",
 )  # fmt: skip
 """Fields of an input that are noted. A new field isn't, until somebody has made sure that it is no secret."""
 _MADE = ("access_token", "grant", "mapped")
@@ -85,20 +89,27 @@ def note_what_was_made(attempt: Attempt, result: Any) -> None:
             attempt.makes(made_id)
 
 
-def act_of(action: str, chosen: object) -> Act:
-    """From a mutation's name and input: ids, names, roles and places, and nothing else that it holds."""
+def act_of(action: str, chosen: object, *, target: str | None = None) -> Act:
+    """From a mutation's name and input: ids, names, roles and places, and nothing else that it holds.
+
+    `target` is given where the input doesn't say what it is about.
+    """
     values = {name: given(getattr(chosen, name, None)) for name in (*_TARGETS, *_NOTED)}
     namespace, place = given(getattr(chosen, "namespace", None)), given(getattr(chosen, "instance_id", None))
-    target = next((values[name] for name in _TARGETS if values[name] is not None), None)
+    target = target or next((values[name] for name in _TARGETS if values[name] is not None), None)
     if namespace is None and values["namespaces"] is not None and len(values["namespaces"]) == 1:
         namespace = values["namespaces"][0]
+    notes = [_noted(name, values[name]) for name in _NOTED if values[name] is not None]
+    if given(getattr(chosen, "dry_run", None)) is True:
+        notes.append("dry run")
+    if given(getattr(chosen, "kubeconfig", None)) is not None:
+        notes.append("with a kubeconfig")
     return Act(
         action=action,
         instance_id=place if place is not None else _instance(action, target),
         namespace=namespace,
         target=target,
-        note="; ".join(_noted(name, values[name]) for name in _NOTED if values[name] not in (None, False))
-        or None,
+        note="; ".join(notes) or None,
     )
 
 
@@ -109,8 +120,8 @@ def _instance(action: str, target: str | None) -> str | None:
 
 def _noted(name: str, value: Any) -> str:
     words = name.replace("_", " ")
-    if value is True:
-        return words
+    if isinstance(value, bool):
+        return words if value else f"not {words}"
     if isinstance(value, (list, tuple)):
         return f"{words} {', '.join(map(str, value))}"
     return f"{words} {getattr(value, 'name', value)}"
@@ -123,7 +134,8 @@ def verdict_on(error: BaseException) -> Verdict:
     problem = describe(error)
     message = problem.message
     if isinstance(error, ApiError):
-        message = f"the API server answered {error.status} {error.reason or ''}".strip()
+        reason = error.reason if _REASON.fullmatch(error.reason or "") else ""
+        message = f"the API server answered {error.status} {reason}".strip()
     elif isinstance(error, (BadInput, InvalidDraft)) or (
         isinstance(error, InvalidRequest) and error.problems
     ):

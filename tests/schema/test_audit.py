@@ -52,7 +52,7 @@ ACTS: Mapping[str, Done] = {
         place=("east", "ml-team"),
     ),
     "deleteDeployment": Done(DEPLOYMENT | {"dryRun": True}, "new", "dry run", ("east", "ml-team")),
-    "updateUser": Done({"userId": "$somebody", "active": True}, "$somebody", "active"),
+    "updateUser": Done({"userId": "$somebody", "active": False}, "$somebody", "not active"),
     "assignRole": Done(
         {"userId": "$somebody", "role": "DEPLOYER", "instanceId": "east", "namespaces": ["a", "b"]},
         "$somebody",
@@ -186,7 +186,12 @@ FAILURES = [
     ("createDeployment", {"instanceId": "nowhere"}, "NOT_FOUND", "There is no such thing"),
     ("deleteDeployment", {"name": "none"}, "NOT_FOUND", "the API server answered 404 NotFound"),
     ("revokeRole", {"grantId": "grt_none"}, "NOT_FOUND", "There is no such thing"),
-    ("assignRole", {"instanceId": "north"}, "BAD_USER_INPUT", "not as they should be: instanceId"),
+    (
+        "assignRole",
+        {"instanceId": "north"},
+        "BAD_USER_INPUT",
+        "not as they should be: instanceId; role DEPLOYER; namespaces a, b",
+    ),
     ("createAccessToken", {"name": ""}, "BAD_USER_INPUT", "not as they should be: name"),
 ]
 
