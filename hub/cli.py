@@ -279,9 +279,10 @@ def _audited(act: Act) -> AbstractAsyncContextManager[Attempt]:
 
 
 async def _check_known(settings: Settings, names: list[str]) -> None:
-    rows = {row.id for row in await Instance.all()}
+    rows = {row.id: row for row in await Instance.all()}
     files = {file.stem for file in settings.credentials.path.glob("*.kubeconfig")}
-    known = rows | {name for name in files if is_dns_label(name)}
+    removed = {name for name, row in rows.items() if row.removed_at is not None}
+    known = (rows.keys() | {name for name in files if is_dns_label(name)}) - removed
     for name in names:
         if name not in known:
             listed = ", ".join(sorted(known)) or f"none; put NAME.kubeconfig into {settings.credentials.path}"

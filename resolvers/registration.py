@@ -199,6 +199,8 @@ async def _begin(instance_id: str, display_name: str, sealed: str | None, *, kno
         _, created = await InstanceRow.get_or_create(id=instance_id, defaults=fields)
         if created:
             return  # else its file was found at the same moment
+    else:
+        await forget_instance(instance_id)  # what was given by hand while it was removed
     await InstanceRow.filter(id=instance_id).update(**fields, updated_at=datetime.now(UTC))
 
 

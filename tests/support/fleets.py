@@ -53,15 +53,14 @@ def credential(
 class Snapshots:
     """A credentials directory in memory."""
 
-    def __init__(self, *credentials: Credential) -> None:
+    def __init__(self, *credentials: Credential, clusters: Mapping[str, str] | None = None) -> None:
         self._queue: asyncio.Queue[Snapshot] = asyncio.Queue()
-        self.put(*credentials)
+        self.put(*credentials, clusters=clusters)
 
-    def put(self, *credentials: Credential) -> None:
-        """These are the credentials from now on."""
-        self._queue.put_nowait(
-            Snapshot(credentials={each.name: each for each in credentials}, errors={}, problems=())
-        )
+    def put(self, *credentials: Credential, clusters: Mapping[str, str] | None = None) -> None:
+        """These are the credentials from now on, and these the known clusters' uids."""
+        named = {each.name: each for each in credentials}
+        self._queue.put_nowait(Snapshot(credentials=named, errors={}, problems=(), clusters=clusters or {}))
 
     def __aiter__(self) -> Self:
         return self
