@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from websockets.asyncio.client import connect
@@ -40,7 +40,9 @@ class ScriptFailed(Exception):
 class Page:
     """One tab. What it remembers is the tab's and its workers', from the start."""
 
-    def __init__(self, devtools: DevTools, session: str) -> None:
+    def __init__(self, devtools: DevTools, session: str, *, context: str) -> None:
+        self.context = context
+        """Of which the cookies and the storage are."""
         self.requests: list[str] = []
         """URLs, those of WebSockets included."""
         self.complaints: list[str] = []
@@ -81,6 +83,12 @@ class Page:
         except TimeoutError as error:
             raise TimeoutError(f"{expression}\n{await self.text()}\n{self.complaints}") from error
 
+    async def cookies(self) -> set[str]:
+        """The names of those that this page would send, and of those that only `/api/auth` would get."""
+        url = await self.evaluate("location.href")
+        answer = await self.call("Network.getCookies", urls=[url, urljoin(url, "/api/auth/")])
+        return {cookie["name"] for cookie in answer["cookies"]}
+
     async def text(self) -> str:
         return str(await self.evaluate("document.body.innerText"))
 
@@ -120,7 +128,7 @@ class Page:
 
 
 class Browser:
-    """A running Chromium. Every tab has its own cookies and storage."""
+    """A running Chromium."""
 
     def __init__(self, devtools: DevTools, tasks: asyncio.TaskGroup) -> None:
         self._devtools = devtools
@@ -129,18 +137,23 @@ class Browser:
         """By DevTools session: the tabs' own and their workers'."""
 
     @asynccontextmanager
-    async def tab(self) -> AsyncIterator[Page]:
+    async def tab(self, *, beside: Page | None = None) -> AsyncIterator[Page]:
+        """With cookies and storage of its own, or those of the tab that it is `beside`."""
         call = self._devtools.call
-        context = await call("Target.createBrowserContext")
-        target = await call("Target.createTarget", url="about:blank", **context)
+        context = (
+            beside.context if beside else (await call("Target.createBrowserContext"))["browserContextId"]
+        )
+        target = await call("Target.createTarget", url="about:blank", browserContextId=context)
         attached = await call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         session = attached["sessionId"]
-        page = self._pages[session] = Page(self._devtools, session)
+        page = self._pages[session] = Page(self._devtools, session, context=context)
         await self._watch(session)
         try:
             yield page
         finally:
-            await call("Target.disposeBrowserContext", **context)
+            await call("Target.closeTarget", **target)
+            if beside is None:
+                await call("Target.disposeBrowserContext", browserContextId=context)
 
     def take(self, session: str, event: str, params: dict[str, Any]) -> None:
         """Passes an event on to the tab that it is about."""

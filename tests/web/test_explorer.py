@@ -1,41 +1,14 @@
 """The explorer in a browser, against the running demo."""
 
-from typing import Any
-
 import httpx2
-import msgspec
 import pytest
 
 from tests.support.browser import Page
+from tests.support.explorer import RESPONSE, TABS, open_tab, run, sign_in
 
 pytestmark = pytest.mark.browser
 
-TABS = ("Instances", "Deployments", "Summary", "Watch", "Deploy", "Delete")
-OPERATION, RESPONSE = (
-    f"globalThis.__MONACO.editor.getModels().find(m => m.uri.path.endsWith({name!r})).getValue()"
-    for name in ("operation.graphql", "response.json")
-)
 CREATE = "mutation ($input: CreateDeploymentInput!) { createDeployment(input: $input) { deployment { id } } }"
-
-
-async def sign_in(page: Page, base: str, user: str) -> None:
-    await page.goto(f"{base}/login")
-    await page.click("button", text=user)
-    await page.until(f"document.querySelector('.person')?.innerText.includes({user!r})")
-    await page.until(f"{OPERATION}.includes('query')")
-
-
-async def open_tab(page: Page, title: str) -> None:
-    await page.click(f"#graphiql-session-tab-{TABS.index(title)}")
-    await page.until(f"/ {title}\\b/.test({OPERATION})")
-
-
-async def run(page: Page, title: str) -> Any:
-    """The answer to what a ready tab asks."""
-    await open_tab(page, title)
-    await page.click(".graphiql-execute-button")
-    await page.until(f"{RESPONSE}.endsWith('}}')")
-    return msgspec.json.decode(await page.evaluate(RESPONSE))
 
 
 async def create(base: str, name: str) -> None:

@@ -28,9 +28,25 @@ export interface SignInOptions {
 
 const EXPLORER = "/graphql";
 const VIEWER = "query Viewer { viewer { displayName grants { role instanceId namespaces } } }";
+const MEANT = { "X-Hub-Request": "1" };
 
-/** The person whose cookie this browser holds; null for nobody, and for a session that has ended. */
+/**
+ * In localStorage: when this browser's session was refreshed last, in milliseconds. Absent where nobody is known
+ * to have signed in: scripts see no cookie, and asking in vain would show as an error in the console.
+ */
+const SESSION = "hub.session";
+const HOUR = 3_600_000;
+
+/** The person whose cookies this browser holds; null for nobody, and for a session that has ended. */
 export async function fetchViewer(): Promise<Viewer | null> {
+  const asked = Date.now();
+  let viewer = await askForViewer();
+  if (viewer === null && (await renewSession(asked))) viewer = await askForViewer();
+  if (viewer !== null && localStorage.getItem(SESSION) === null) localStorage.setItem(SESSION, "0");
+  return viewer;
+}
+
+async function askForViewer(): Promise<Viewer | null> {
   const response = await fetch(EXPLORER, {
     method: "POST",
     headers: { "content-type": "application/json", accept: "application/json" },
@@ -57,9 +73,44 @@ export async function signInToDemo(user: string): Promise<void> {
   if (!response.ok) throw new Error(`The hub answered ${response.status}.`);
 }
 
-export async function signOut(): Promise<void> {
-  const response = await fetch("/api/auth/logout", { method: "POST", headers: { "X-Hub-Request": "1" } });
-  if (!response.ok) throw new Error(`The hub answered ${response.status}.`);
+export function signOut(): Promise<void> {
+  return inTurn(async () => {
+    const response = await fetch("/api/auth/logout", { method: "POST", headers: MEANT });
+    if (!response.ok) throw new Error(`The hub answered ${response.status}.`);
+    localStorage.removeItem(SESSION);
+  });
+}
+
+/**
+ * Whether the session goes on, with cookies younger than `since`: when what the hub refused was asked.
+ * Of all tabs one refreshes, and the others find it done.
+ */
+export function renewSession(since: number): Promise<boolean> {
+  return inTurn(async () => {
+    const refreshed = localStorage.getItem(SESSION);
+    if (refreshed === null) return false;
+    if (Number(refreshed) > since) return true;
+    const response = await fetch("/api/auth/refresh", { method: "POST", headers: MEANT });
+    if (response.ok) localStorage.setItem(SESSION, String(Date.now()));
+    else if (response.status === 401) localStorage.removeItem(SESSION);
+    else throw new Error(`The session could not be refreshed: the hub answered ${response.status}.`);
+    return response.ok;
+  });
+}
+
+/** Refreshes once a day for as long as the page is open: a session that nobody refreshes ends after a week. */
+export function keepSession(): void {
+  setInterval(() => void renewSession(Date.now() - 24 * HOUR).catch(() => undefined), HOUR);
+}
+
+let turn: Promise<unknown> = Promise.resolve();
+
+/** One at a time over all tabs; over this one, where the browser locks nothing: on plain http off loopback. */
+async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  if (navigator.locks !== undefined) return await navigator.locks.request(SESSION, work);
+  const mine = turn.then(work, work);
+  turn = mine;
+  return mine;
 }
 
 /** The page to return to after signing in: on this host, whatever the address bar asks for. */
