@@ -116,11 +116,12 @@ async def update_mapping(
 ) -> Mapped:
     """Raises `NotFound`, `InvalidRequest`, `Conflict` and `LastAdmin`."""
     async with _changing(dry_run=dry_run, rules=rules, now=now):
+        # Instances before mappings, as their removal locks them.
+        await check_registered([change.instance_id] if change.instance_id else [])
         row = await _find(mapping_id)
         before = group_grant(row)
         _apply(change, row)
         check_scope(Role(row.role), scope_of(row))
-        await check_registered([change.instance_id] if change.instance_id else [])
         await _check_new(row)
         affected = await _affected(row, before, group_grant(row), rules, now)
         await row.save()
@@ -216,14 +217,16 @@ def _apply(change: MappingChange, row: MappingRow) -> None:
 
 
 def _group_name(name: str) -> str:
-    if not name.strip() or len(name) > 256:
+    name = name.strip()
+    if not name or len(name) > 256:
         raise InvalidRequest("A group's name has 1 to 256 characters", path="groupName")
-    return name.strip()
+    return name
 
 
 def _group_id(provider: Provider, group_id: str) -> str:
     """As the provider writes it, for it is compared exactly."""
-    if not group_id.strip() or len(group_id) > 256:
+    group_id = group_id.strip()
+    if not group_id or len(group_id) > 256:
         raise InvalidRequest("A group's id has 1 to 256 characters", path="groupId")
     if provider is Provider.GITHUB and not _OF_GITHUB.fullmatch(group_id):
         raise InvalidRequest(

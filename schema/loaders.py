@@ -43,7 +43,7 @@ def _loader(
     find: Callable[[list[str]], Awaitable[Mapping[str, V] | Mapping[str, V | None]]],
 ) -> DataLoader[str, V | None]:
     async def load(ids: list[str]) -> Sequence[V | None]:
-        found = await find(ids)
+        found = await find(list(dict.fromkeys(ids)))
         return [found.get(each) for each in ids]
 
     return DataLoader(load, cache=False)

@@ -1,9 +1,12 @@
 """People and their roles over GraphQL, as an admin uses them."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
-from auth.accounts import ensure_user
+import pytest
+
+from auth.accounts import ensure_user, grant_role
 from auth.identity import Provider
 from auth.people import Person
 from auth.permissions import Role, Scope
@@ -270,3 +273,27 @@ async def test_it_is_told_why_somebody_may_do_something(world: World) -> None:
     }
     given = {"id": ada_id, "instance": "..", "namespace": "A"}
     assert await bad_fields(hub, ada, ACCESS, given) == ["instanceId", "namespace"]
+
+
+async def test_a_page_of_people_takes_few_queries(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """With all that is shown of them, and however many they are."""
+    made = await world.hub.data(world.admin, CREATE_MAPPING, {"input": MAPPING})
+    assert made["createGroupMapping"]["affectedUserCount"] == 0
+    giver = await id_of(world.hub, world.admin)
+    with world.hub.running.database.entered():
+        for number in range(10):
+            user_id = await a_member(f"tid/{number}", "ml", "other")
+            await grant_role(user_id, Role.VIEWER, Scope("east"), granted_by=giver)
+    query = """query ($first: Int) { users(first: $first) { totalCount nodes {
+      groups { groupId } accessTokens { id }
+      grants { createdBy { displayName } groupMapping { createdBy { displayName } } } } } }"""
+
+    async def queries(first: int) -> list[str]:
+        await world.hub.data(world.admin, "{ viewer { id } }")  # who asks is known for a second
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG, logger="tortoise.db_client"):
+            found = (await world.hub.data(world.admin, query, {"first": first}))["users"]
+        assert len(found["nodes"]) == first
+        return [record.getMessage() for record in caplog.records if record.name == "tortoise.db_client"]
+
+    assert len(await queries(10)) == len(await queries(5)) <= 14
