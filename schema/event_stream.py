@@ -7,7 +7,7 @@ shuts down, and is to be asked for anew.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from graphql import GraphQLError
@@ -16,7 +16,6 @@ from starlette.types import Receive, Scope, Send
 
 from auth.errors import AuthError, Unauthenticated
 from auth.identity import Identity
-from resolvers.streams import Live
 from schema.answers import Answer
 from schema.context import Context
 from schema.errors import StreamEnded, format_errors
@@ -60,8 +59,9 @@ class EventStream(Subscriber):
         super().__init__(scope["extensions"][SCOPE_KEY]())
         self.credential: str | None = scope["state"]["credential"]
         self._view = view
-        self._question: Question = view.question(asked.document, operation, context)
         self._context = context
+        self._question: Question | None = view.question(asked.document, operation, context)
+        """Until it is asked: what its cohort needs no more of, nobody is to keep."""
         self._chunked = True
         self._over = asyncio.Event()
 
@@ -70,14 +70,22 @@ class EventStream(Subscriber):
             await Response(None, 200, HEADERS, EVENT_STREAM)(scope, receive, send)
             return
         with self._view.quota.take(self._context.identity):
-            live = await self._question.ask()
-            if isinstance(live, list):
-                refused = self._view.answers.refuse(live, self._context)
+            if (refused := await self._begin(send)) is not None:
                 await told_at_once(refused)(scope, receive, send)
-            else:
-                await self._stream(live, send)
+                return
+            try:
+                with self._view.connections.holding(self):
+                    await self._keep_alive()
+            finally:
+                self._view.fanout.unsubscribe(self)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _stream(self, live: Live[Any], send: Send) -> None:
+    async def _begin(self, send: Send) -> Answer | None:
+        """Be subscribed, or say why not."""
+        question, self._question = cast("Question", self._question), None
+        live = await question.ask()
+        if isinstance(live, list):
+            return self._view.answers.refuse(live, self._context)
         self._chunked = self.connection.begin_pushing(self._over.set)
         try:
             await send(_start())
@@ -85,13 +93,8 @@ class EventStream(Subscriber):
             live.reader.close()
             raise
         self._push(COMMENT)  # some browsers tell of a response once it has a body
-        self._view.fanout.subscribe(self, question=self._question, live=live)
-        try:
-            with self._view.connections.holding(self):
-                await self._keep_alive()
-        finally:
-            self._view.fanout.unsubscribe(self)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        self._view.fanout.subscribe(self, question=question, live=live)
+        return None
 
     async def _keep_alive(self) -> None:
         """Until it is over."""

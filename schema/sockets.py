@@ -12,7 +12,6 @@ from typing import Any, cast
 from weakref import ref
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.protocol import State
 
 SEND_BUFFER = 131_072
 """Bytes that the kernel keeps for a socket: by itself it would take megabytes from a stalled reader."""
@@ -122,5 +121,5 @@ class WebSocketProtocol(Watched, WebSocketsSansIOProtocol):
 
     def push(self, data: bytes) -> None:
         """Write finished frames, unless the connection is closing."""
-        if self.conn.state is State.OPEN and not self.transport.is_closing():
+        if not self.close_sent and not self.transport.is_closing():
             self.transport.write(data)

@@ -20,8 +20,9 @@ from cluster.changes import MAX_TOMBSTONES
 from cluster.store import Store
 from hub.demo.load import churn, populate
 from hub.demo.resources import model_deployments
+from schema.sockets import STALLED_AFTER
 from tests.support.hub import GraphqlSocket
-from tests.support.live import cohorts, until_cohorts, until_nothing_is_held
+from tests.support.live import cohorts, until_cohorts, until_nothing_is_held, view_of
 from tests.support.replaying import FIELDS, TRANSPORTS, Client, Transport, a_client, answer
 from tests.support.resources import deployment
 from tests.support.surface import World
@@ -152,6 +153,34 @@ async def test_a_reader_who_stalls_holds_up_nobody_and_misses_nothing(
     for reader, before in zip(stalling, heard, strict=True):
         assert reader.replay.count - before < 800, "what came twice to the same deployment is told once"
     await until_cohorts(world.hub, 6)
+
+
+async def test_a_reader_who_takes_nothing_is_dropped_with_all_that_it_had(
+    world: World, stack: AsyncExitStack
+) -> None:
+    """Slow because the 15 seconds are the promise."""
+    keys = populate(world.east, count=100, namespaces=NAMESPACES)
+    stalling = await clients(stack, world, 4, query=LARGE)
+    await in_step(world, *stalling)
+    for reader in stalling:
+        reader.reading.clear()
+
+    async def full() -> bool:
+        return all(cohort.stalled for cohort in cohorts(world.hub))
+
+    churning = asyncio.create_task(churn(world.east, keys=keys, rate=400, seconds=3))
+    await until(full)
+    since = time.monotonic()
+    await churning
+    view = view_of(world.hub)
+
+    async def dropped() -> bool:
+        return len(view.connections) == 0
+
+    await until(dropped, within=STALLED_AFTER + 5)
+    assert not cohorts(world.hub), "at once"
+    assert len(view.quota) == 0
+    assert time.monotonic() - since > STALLED_AFTER - 1
 
 
 async def test_sockets_that_vanish_while_answers_are_made_disturb_nobody(
