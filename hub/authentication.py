@@ -5,14 +5,13 @@ import re
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from auth.audit import Act, Outcome, Verdict
 from auth.audit_trail import AuditTrail
 from auth.authenticator import Authenticator
 from auth.errors import AuthError, Reason, Unauthenticated
-from hub.auditing import origin
 from hub.cookies import SessionCookies
 from hub.paths import needs_sound_credential
 from hub.responses import adding_header, problem_response
+from schema.auditing import note_bad_credential
 from schema.errors import describe
 
 _BEARER = re.compile(r"[Bb]earer +([A-Za-z0-9._~+/-]{1,8192}=*)")
@@ -47,7 +46,10 @@ class Authentication:
         if isinstance(error, Unauthenticated) and "authorization" not in Headers(scope=scope):
             send = adding_header(send, "set-cookie", self._cookies.clearing())
         if error and scope["type"] == "http" and needs_sound_credential(scope):
-            self._note(scope, error)
+            state = scope["state"]
+            note_bad_credential(
+                self._trail, error, address=state["client_address"], request_id=state["request_id"]
+            )
             await _refuse(scope, receive, send, error)
         else:
             await self._app(scope, receive, send)
@@ -64,12 +66,6 @@ class Authentication:
                 state.update(identity=identity, credential=credential)
         except AuthError as error:
             state["auth_error"] = error
-
-    def _note(self, scope: Scope, error: AuthError) -> None:
-        """Not what has merely expired: browsers show that every fifteen minutes, and come to refresh it."""
-        if isinstance(error, Unauthenticated) and error.reason is not Reason.TOKEN_EXPIRED:
-            verdict = Verdict(Outcome.REFUSED, "UNAUTHENTICATED", f"{error} ({error.reason})")
-            self._trail.note(origin(scope), Act(action="authenticate"), verdict)
 
 
 def _bearer(given: list[str]) -> str:

@@ -14,7 +14,7 @@ from graphql import FieldNode, GraphQLError, OperationType
 
 from auth.audit import Act, Origin, Outcome, Verdict, origin_of
 from auth.audit_trail import Attempt, AuditTrail
-from auth.errors import AuthError, InvalidRequest
+from auth.errors import AuthError, InvalidRequest, Reason, Unauthenticated
 from cluster.errors import ApiError, ClusterError, InvalidDraft
 from models.errors import DatabaseUnavailable, RateLimited
 from resolvers.errors import BadInput, NotFound, UseCaseError
@@ -143,6 +143,14 @@ def verdict_on(error: BaseException) -> Verdict:
         message = f"not as they should be: {', '.join(paths)}"
     outcome = Outcome.REFUSED if problem.code in _REFUSALS else Outcome.FAILED
     return Verdict(outcome, problem.code, message)
+
+
+def note_bad_credential(trail: AuditTrail, error: AuthError, *, address: str | None, request_id: str) -> None:
+    """Not what has merely expired: browsers show that every fifteen minutes, and come to refresh it."""
+    if isinstance(error, Unauthenticated) and error.reason is not Reason.TOKEN_EXPIRED:
+        verdict = Verdict(Outcome.REFUSED, "UNAUTHENTICATED", f"{error} ({error.reason})")
+        stranger = origin_of(None, address=address, request_id=request_id)
+        trail.note(stranger, Act(action="authenticate"), verdict)
 
 
 def note_refusals(errors: Iterable[GraphQLError] | None, context: Context) -> None:

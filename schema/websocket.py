@@ -17,6 +17,7 @@ from auth.errors import AuthError, IdentityUnavailable, Reason, Unauthenticated
 from auth.identity import Identity
 from auth.tokens import is_access_token
 from schema.answers import Answer
+from schema.auditing import note_bad_credential
 from schema.context import Context
 from schema.errors import StreamEnded, format_errors
 from schema.fanout import Subscriber
@@ -160,6 +161,10 @@ class Connection:
             self.credential = self._credential(payload.get("authorization"))
             await self.view.authenticator.authenticate(self.credential)
         except AuthError as error:
+            context = self.context
+            note_bad_credential(
+                context.services.trail, error, address=context.address, request_id=context.request_id
+            )
             await self._refuse(error)
             return
         await self._write(_JSON.encode({"type": "connection_ack"}))

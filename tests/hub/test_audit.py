@@ -21,6 +21,7 @@ from auth.issuing import GRACE
 from auth.people import Person
 from auth.permissions import Role, Scope
 from auth.providers.config import GithubConfig, SignInConfig
+from hub.demo.cluster import SimulatedCluster
 from hub.demo_users import ensure_demo_users
 from hub.settings import SIGN_INS, RateSettings, Settings
 from models.tables import Session, User
@@ -63,6 +64,8 @@ ACTS: Mapping[str, Done] = {
         ("prod-east", "ml-team"),
     ),
     "DELETE /api/admin/users/{id}/roles/{grant_id}": Done(None, "revokeRole", "$grant"),
+    "POST /api/instances": Done({"name": "east"}, "registerInstance", "east", place=("east", None)),
+    "DELETE /api/instances/{id}": Done(None, "removeInstance", "east", place=("east", None)),
 }
 """Whoever adds a route that changes something adds it here, or below if it is of signing in."""
 OF_SIGNING_IN = {"POST /api/auth/demo", "POST /api/auth/logout", "POST /api/auth/refresh"}
@@ -80,7 +83,8 @@ async def test_every_route_that_changes_something_has_a_row(tmp_path: Path) -> N
 
 
 async def test_every_act_and_every_refusal_of_the_rest_facade(tmp_path: Path) -> None:
-    async with running(tmp_path) as hub:
+    async with SimulatedCluster(name="east") as east, running(tmp_path) as hub:
+        east.write_kubeconfig(hub.credentials / "east.kubeconfig")
         with hub.running.database.entered():
             await register("prod-east")
             somebody = await ensure_user(Person(Provider.DEMO, "somebody"))
@@ -90,6 +94,8 @@ async def test_every_act_and_every_refusal_of_the_rest_facade(tmp_path: Path) ->
         for route, done in ACTS.items():
             method, _, path = route.partition(" ")
             first = somebody if "/users/" in path else words.get("$mapping", "")
+            if "/instances/" in path:
+                first = "east"
             path = path.replace("{id}", first).replace("{grant_id}", grant.id)
             answer = await asked(hub, method, path, admin, done.body)
             assert answer.status_code in (201, 204), answer.text

@@ -1,6 +1,7 @@
 """The audit log over GraphQL: every mutation leaves its entry, and no entry holds a secret."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from strawberry.types.field import StrawberryField
+from websockets.exceptions import ConnectionClosed
 
 from auth.accounts import create_token, ensure_user, grant_role
 from auth.audit import Act, Entry, Means, Origin, Outcome, Verdict, make_entry, write_entries
@@ -19,6 +21,7 @@ from auth.identity import Provider
 from auth.mappings import create_mapping
 from auth.people import Person
 from auth.permissions import Group, Role, Scope
+from hub.demo.cluster import SimulatedCluster
 from hub.demo.resources import model_deployments
 from models.url import parse_database_url
 from schema.build import build_schema
@@ -28,6 +31,7 @@ from tests.support.databases import running_postgres
 from tests.support.hub import HubUnderTest, running
 from tests.support.people import id_of, register, sign_in
 from tests.support.surface import World, a_world
+from tests.support.tls import over_https
 from tests.support.waiting import until
 
 OWN = Scope("east", ("ml-team",))
@@ -77,6 +81,11 @@ ACTS: Mapping[str, Done] = {
     "revokeSessions": Done(
         {"userId": "$somebody", "sessionIds": ["ses_none"]}, "$somebody", "session ids ses_none"
     ),
+    "registerInstance": Done(
+        {"name": "north", "kubeconfig": "$kubeconfig"}, "north", "with a kubeconfig", ("north", None)
+    ),
+    "updateInstance": Done({"id": "north", "displayName": "North"}, "north", place=("north", None)),
+    "removeInstance": Done({"id": "north"}, "north", place=("north", None)),
 }
 """Whoever adds a mutation adds it here."""
 
@@ -108,7 +117,7 @@ class Names(NamedTuple):
                 return value
 
 
-async def furnished(world: World) -> Names:
+async def furnished(world: World, *, kubeconfig: str = "none") -> Names:
     """Somebody with a grant, a token and a mapping that may be taken away."""
     hub, now = world.hub, datetime.now(UTC)
     with hub.running.database.entered():
@@ -126,6 +135,7 @@ async def furnished(world: World) -> Names:
             now=now,
         )
     words = {"$somebody": somebody, "$grant": grant.id, "$token": token.id, "$mapping": mapped.mapping.id}
+    words["$kubeconfig"] = kubeconfig
     root = await sign_in(hub, "root", Role.ADMIN)
     return Names(words, root, await id_of(hub, root))
 
@@ -142,8 +152,15 @@ def test_every_mutation_is_in_the_table_and_has_a_guard_that_waits() -> None:
         assert any(isinstance(extension, Guard) for extension in field.extensions), name
 
 
-async def test_every_mutation_leaves_its_entry(world: World) -> None:
-    hub, names = world.hub, await furnished(world)
+@pytest.fixture
+async def kubeconfig(tmp_path: Path) -> AsyncIterator[str]:
+    """Of one more cluster, `north`."""
+    async with SimulatedCluster(name="north") as north, over_https(north, tmp_path) as text:
+        yield text
+
+
+async def test_every_mutation_leaves_its_entry(world: World, kubeconfig: str) -> None:
+    hub, names = world.hub, await furnished(world, kubeconfig=kubeconfig)
     for name, done in ACTS.items():
         answer = await hub.http.post(
             "/graphql",
@@ -235,6 +252,14 @@ async def test_refused_questions_are_noted_once(world: World) -> None:
     assert (followed.outcome, followed.code, followed.ip_address) == (
         Outcome.REFUSED, "FORBIDDEN", "127.0.0.1",
     )  # fmt: skip
+    async with hub.socket(None) as socket:
+        await socket.send(type="connection_init", payload={"authorization": "Bearer kah_wrong"})
+        with pytest.raises(ConnectionClosed):
+            await socket.receive()
+    wrong = await the_entry(hub, actions=("authenticate",))
+    assert (wrong.outcome, wrong.method, wrong.code) == (
+        Outcome.REFUSED, Means.ANONYMOUS, "UNAUTHENTICATED",
+    )  # fmt: skip
     await hub.ask(None, "{ instances { totalCount } }")
     stranger = await the_entry(hub, actions=("instances",))
     assert (stranger.outcome, stranger.method, stranger.actor_name) == (
@@ -245,9 +270,10 @@ async def test_refused_questions_are_noted_once(world: World) -> None:
 # ---------------------------------------------------------------- no secret
 
 
-async def test_no_entry_holds_a_secret(world: World) -> None:
-    """Values of env, secrets of tokens and sessions, and credentials that are shown where an id belongs."""
-    hub, names = world.hub, await furnished(world)
+async def test_no_entry_holds_a_secret(world: World, kubeconfig: str) -> None:
+    """Values of env, kubeconfigs, secrets of tokens and sessions, and credentials that are shown where an id
+    belongs."""
+    hub, names = world.hub, await furnished(world, kubeconfig=kubeconfig)
     create = "mutation ($input: CreateAccessTokenInput!) { createAccessToken(input: $input) { secret } }"
     made = await hub.data(names.root, create, {"input": {"name": "CI"}})
     secret: str = made["createAccessToken"]["secret"]
@@ -261,6 +287,10 @@ async def test_no_entry_holds_a_secret(world: World) -> None:
         for pasted in (secret, names.root):
             await hub.ask(names.root, mutation_of(name), {"input": {key: pasted}})
     await hub.ask(names.root, create, {"input": {"name": secret}})
+    for text in (kubeconfig, kubeconfig, kubeconfig.replace("https:", "http:"), f"token: {HIDDEN}"):
+        await hub.ask(
+            names.root, mutation_of("registerInstance"), {"input": {"name": "north", "kubeconfig": text}}
+        )
     await hub.ask("kah_wrong" + HIDDEN, "{ viewer { id } }")
     await hub.ask(secret, '{ node(id: "x") { id } users { totalCount } }')
     await the_entry(hub, actions=("authenticate",))
@@ -268,7 +298,9 @@ async def test_no_entry_holds_a_secret(world: World) -> None:
     with hub.running.database.entered():
         written = await everything_written()
     assert written.count("createDeployment") == 5
-    for hidden in (HIDDEN, secret, names.root, world.admin, secret[10:30], names.root[-20:]):
+    values = re.findall(r"(?:token|certificate-authority-data|server): *[\"']?([^\s\"']{8,})", kubeconfig)
+    assert len(values) >= 2, kubeconfig
+    for hidden in (*values, HIDDEN, secret, names.root, world.admin, secret[10:30], names.root[-20:]):
         assert hidden not in written
 
 
@@ -444,3 +476,22 @@ async def test_nothing_is_done_while_it_cannot_be_written_down(tmp_path: Path) -
             with world.hub.running.database.entered():
                 found = await list_entries(AuditFilter(actions=("createDeployment",)), first=10)
             assert [entry.outcome for entry in found] == [Outcome.SUCCEEDED]
+
+
+async def test_a_deployment_says_who_made_it_and_nothing_that_their_name_says_besides(world: World) -> None:
+    """People choose their names; a name is one value of one annotation, whatever is in it."""
+    hub = world.hub
+    name = '"}, "labels": {"x": "y"}\nname: other, 名前 {{ x }} $(x)'
+    root = await sign_in(hub, "root", Role.ADMIN)
+    with hub.running.database.entered():
+        await ensure_user(Person(Provider.DEMO, "root"), display_name=name)
+    assert (await hub.data(root, "{ viewer { displayName } }"))["viewer"]["displayName"] == name
+    variables = {"input": dict(ACTS["createDeployment"].input)}
+    await hub.data(root, mutation_of("createDeployment"), variables)
+    metadata = world.east.get(model_deployments(), "ml-team", "new")["metadata"]
+    assert metadata["annotations"] == {"hub.airunway.ai/created-by": name}
+    assert metadata["labels"] == {"app.kubernetes.io/managed-by": "kubeairunway-hub"}
+    query = '{ deployment(instanceId: "east", namespace: "ml-team", name: "new") { createdByName } }'
+    assert (await hub.data(root, query))["deployment"]["createdByName"] == name
+    (entry,) = await log_of(hub, world.admin, actions=["createDeployment"])
+    assert entry["actorName"] == name.replace("\n", " ")
