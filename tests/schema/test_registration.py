@@ -1,6 +1,7 @@
 """Instances that are registered, changed and removed over GraphQL, on simulated clusters."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,13 @@ import pytest
 from auth.grants import TokenLimits
 from auth.permissions import Role, Scope
 from hub.demo.cluster import SimulatedCluster
+from models.connection import current_client
+from models.database import open_database
+from models.rekeying import rekey
 from models.tables import GroupMapping, Instance, RoleAssignment
+from models.url import parse_database_url
 from tests.support.administration import ASSIGN, CREATE_MAPPING, MAPPING
-from tests.support.hub import running
+from tests.support.hub import HubUnderTest, hub_settings, running, serving
 from tests.support.people import id_of
 from tests.support.registering import REGISTER, REMOVE, SHOWN, UPDATE
 from tests.support.simulation import model_deployment
@@ -276,3 +281,76 @@ async def test_a_credential_that_may_not_read_kube_system_is_warned_of(world: Wo
     await until_status(world, "limited", "CONNECTED")
     (warning,) = (await shown(world, "limited"))["credential"]["warnings"]
     assert "kube-system" in warning
+
+
+async def test_another_replica_takes_it_up_at_once(
+    tmp_path: Path, postgres_url: str, kubeconfig: str
+) -> None:
+    """By the change bus: the timer of the other one would take five seconds."""
+    database = parse_database_url(postgres_url)
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    async with (
+        running(folders[0], database=database) as one,
+        running(folders[1], database=database) as other,
+    ):
+        admin = await one.token("admin", Role.ADMIN)
+        person = await one.token("somebody", Role.VIEWER)
+
+        async def is_listening() -> bool:
+            with other.running.database.entered():
+                heard = "query LIKE 'LISTEN%' AND datname = current_database()"
+                query = f"SELECT 1 FROM pg_stat_activity WHERE {heard}"
+                return (await current_client().execute_query(query))[0] == 2
+
+        await until(is_listening)
+        await one.data(admin, REGISTER, {"input": {"name": "north", "kubeconfig": kubeconfig}})
+
+        async def is_there() -> bool:
+            found = (await other.data(person, SHOWN, {"id": "north"}))["instance"]
+            return found is not None and found["deploymentCount"] == 1
+
+        await until(is_there, within=2)
+        await one.data(admin, REMOVE, {"id": "north"})
+
+        async def is_gone() -> bool:
+            return (await other.data(person, SHOWN, {"id": "north"}))["instance"] is None
+
+        await until(is_gone, within=2)
+
+
+async def test_what_is_stored_opens_after_the_key_was_changed(tmp_path: Path, kubeconfig: str) -> None:
+    settings = hub_settings(tmp_path)
+    async with serving(settings) as hub:
+        admin = await hub.token("admin", Role.ADMIN)
+        await hub.data(admin, REGISTER, {"input": {"name": "north", "kubeconfig": kubeconfig}})
+    new = replace(settings.auth, encryption_key="another key of these tests, long enough")
+    changed = replace(settings, auth=new)
+    async with open_database(settings.database.url) as database:
+        with database.entered():
+            assert (await rekey(new.sealer())).anew == 1
+    lost = replace(changed, auth=replace(new, session_secret="yet another secret, long enough as well"))
+    for each, names in (
+        (changed, ["north"]),
+        (replace(lost, auth=replace(lost.auth, encryption_key=None)), []),
+    ):
+        async with serving(each) as hub:
+            admin = await hub.token("operator", Role.ADMIN)
+
+            async def told(hub: HubUnderTest = hub, admin: str = admin) -> Any:
+                query = "{ instances { nodes { id } } credentialProblems { fileName reason } }"
+                return await hub.data(admin, query)
+
+            async def stands(names: list[str] = names, told: Any = told) -> bool:
+                found = await told()
+                ids = [node["id"] for node in found["instances"]["nodes"]]
+                return ids == names and [x["fileName"] for x in found["credentialProblems"]] == (
+                    [] if names else ["north"]
+                )
+
+            await until(stands)
+            if not names:
+                (problem,) = (await told())["credentialProblems"]
+                assert "ENCRYPTION_KEY_PREVIOUS" in problem["reason"]
+                assert "updateInstance" in problem["reason"]
