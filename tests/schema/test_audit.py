@@ -495,3 +495,37 @@ async def test_a_deployment_says_who_made_it_and_nothing_that_their_name_says_be
     assert (await hub.data(root, query))["deployment"]["createdByName"] == name
     (entry,) = await log_of(hub, world.admin, actions=["createDeployment"])
     assert entry["actorName"] == name.replace("\n", " ")
+
+
+MANUAL = Path("docs/audit.md").read_text()
+
+
+async def test_the_requests_of_the_manual(world: World) -> None:
+    """As an administrator sends them."""
+    requests = re.findall(r"^```graphql\n(.*?)^```$", MANUAL, re.MULTILINE | re.DOTALL)
+    assert [request.split()[0] for request in requests] == ["query", "subscription"]
+    await world.hub.ask(world.admin, mutation_of("revokeRole"), {"input": {"grantId": "grt_none"}})
+    (entry,) = (await world.hub.data(world.admin, requests[0]))["auditLog"]["nodes"]
+    assert (entry["action"], entry["outcome"], entry["actorName"]) == ("revokeRole", "FAILED", "admin")
+    async with world.hub.socket(world.admin) as socket:
+        await socket.subscribe(requests[1])
+        await socket.is_quiet()
+        await world.hub.ask(None, "{ users { totalCount } }")
+        assert (await socket.next())["action"] == "users"
+
+
+def test_the_manual_names_every_action_that_is_no_field() -> None:
+    sources = [path.read_text() for folder in ("auth", "hub", "schema") for path in Path(folder).glob("*.py")]
+    named = {name for source in sources for name in re.findall(r'(?:Act\(\s*action=|noted\()"(\w+)"', source)}
+    assert {
+        "signIn",
+        "signOut",
+        "refresh",
+        "reuseRefreshToken",
+        "authenticate",
+        "rekey",
+        "auditDropped",
+    } <= named
+    schema = build_schema()._schema
+    fields = {name for root in (schema.query_type, schema.mutation_type) if root for name in root.fields}
+    assert {name for name in named - fields if f"`{name}`" not in MANUAL} == set()
