@@ -22,8 +22,8 @@ def groups_problem(error: ProviderError, *, name: str) -> str:
             return f"{name} no longer takes what it gave the hub at your sign-in. Sign in again."
         case NotPermitted():
             return (
-                f"{name} doesn't let the hub read your groups. Its administrator has to allow that "
-                "(docs/sign-in.md names the permission); then sign in again."
+                f"{name} doesn't let the hub read your groups. Sign in again and allow it; if it asks for "
+                "nothing, its administrator has to allow that (docs/sign-in.md names the permission)."
             )
         case Misconfigured():
             return f"{name} refuses the hub itself. The hub's administrator finds the reason in its log."

@@ -113,6 +113,13 @@ async def test_by_entra(page: Page, world: World) -> None:
     }
 
 
+async def test_groups_that_could_not_be_read_are_said_to_the_person(page: Page, world: World) -> None:
+    world.graph.status = 403
+    await sign_in_at_entra(page, world)
+    await page.until("document.querySelector('.notice')?.innerText.includes('let the hub read your groups')")
+    world.graph.status = 200
+
+
 async def test_by_github(page: Page, world: World) -> None:
     world.github.organisations = [an_organisation(9919)]
     await page.goto(f"{world.base}/login?returnTo=%2Fgraphql")

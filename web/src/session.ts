@@ -12,6 +12,8 @@ export interface Grant {
 export interface Viewer {
   readonly displayName: string;
   readonly grants: readonly Grant[];
+  /** Why their groups, and with them roles, couldn't be read; null if they were. */
+  readonly groupsError: string | null;
 }
 
 export interface Provider {
@@ -27,7 +29,7 @@ export interface SignInOptions {
 }
 
 const EXPLORER = "/graphql";
-const VIEWER = "query Viewer { viewer { displayName grants { role instanceId namespaces } } }";
+const VIEWER = "query Viewer { viewer { displayName grants { role instanceId namespaces } groupsError } }";
 const MEANT = { "X-Hub-Request": "1" };
 
 /**

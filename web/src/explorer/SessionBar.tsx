@@ -20,6 +20,11 @@ export function SessionBar({ signedOut }: { signedOut: boolean }) {
         {viewer && signedOut && <SignedOut why="Your session has ended." />}
         {viewer && !signedOut && <SignedIn viewer={viewer} onProblem={setProblem} />}
       </div>
+      {viewer?.groupsError && !signedOut && (
+        <p className="notice" role="status">
+          {viewer.groupsError}
+        </p>
+      )}
     </header>
   );
 }
