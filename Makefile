@@ -21,7 +21,8 @@ run: $(VENV)/run.stamp web ## The hub with the settings of the environment (HUB_
 	@$(BIN)/python -m hub serve
 
 test: $(VENV)/dev.stamp web ## Every test that this machine can run; says what it skips and why
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not fuzz and not quiet' $(TESTS) || [[ $$? == 5 ]]
+	$(BIN)/python -m pytest -m quiet $(TESTS) || [[ $$? == 5 ]] # 5: there is none of these among TESTS
 
 check: $(VENV)/dev.stamp ## Style, types (web/ too), import contracts, schema.graphql is what the code prints
 	@web/build.sh check

@@ -35,7 +35,7 @@ def forged(
         "sub": "usr_1",
         "sid": "ses_1",
         "iat": now(),
-        "exp": now() + timedelta(minutes=1),
+        "exp": now() + timedelta(hours=1),
     }
     claims = {name: value for name, value in (claims | (changes or {})).items() if value is not None}
     return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": kid})

@@ -93,6 +93,7 @@ def test_what_is_created_anew_needs_no_tombstone() -> None:
     assert [each.deleted for each in log.changes(0, 10)] == [False]
 
 
+@pytest.mark.quiet
 def test_a_reader_at_the_head_pays_for_what_is_new_and_not_for_what_is_there() -> None:
     small, large = ChangeLog(clock=Clock()), ChangeLog(clock=Clock())
     for log, size in ((small, 100), (large, 100_000)):

@@ -18,6 +18,8 @@ import pytest
 
 from tests.support.hub_process import ServedHub, served_hub
 
+pytestmark = pytest.mark.quiet
+
 TIMES = 7
 DOUBLED = 2.5
 """How much more the double may take …"""

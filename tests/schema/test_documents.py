@@ -209,6 +209,7 @@ def test_what_was_checked_leaves_nothing_for_the_garbage_collector() -> None:
 # ------------------------------------------------------------------ meanwhile
 
 
+@pytest.mark.quiet
 async def test_who_sends_a_known_document_does_not_wait_for_unknown_ones() -> None:
     documents = Documents(SCHEMA)
     await documents.admit("{ hub { mode } }")

@@ -26,6 +26,8 @@ from tests.support.processes import ROOT
 from tests.support.replaying import TRANSPORTS, Client, Json, Replay, Transport, a_client
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.quiet
+
 STALLED, HEALTHY = 100, 5
 DEPLOYMENTS = 500
 RATE = 500
