@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -223,6 +224,29 @@ async def test_a_connection_goes_on_after_its_stream(shared_world: World) -> Non
         assert await (await connection.response()).next() == {"mode": "HUB"}
         connection.send(request({"query": MODE}, token=shared_world.admin))
         assert await (await connection.response()).next() == {"mode": "HUB"}
+
+
+async def test_a_connection_that_is_not_to_be_kept_ends_with_its_stream(shared_world: World) -> None:
+    hub = shared_world.hub
+    token = await hub.token("keeps nothing", Role.VIEWER)
+    async with an_http_connection(hub) as connection:
+        connection.send(request({"query": INSTANCES}, token=token, connection="close"))
+        stream = await connection.response()
+        await until_synced(stream)
+        await revoke(hub, "keeps nothing")
+        assert (await stream.failed())["code"] == "UNAUTHENTICATED"
+        assert stream.ended
+        assert await connection.is_closed()
+
+
+async def test_a_subscription_is_asked_for_by_its_hash_alone(shared_world: World) -> None:
+    """By Apollo's protocol, as over every transport."""
+    digest = sha256(INSTANCES.encode()).hexdigest()
+    asked = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": digest}}}
+    for body in ({"query": INSTANCES, **asked}, asked):
+        async with an_http_connection(shared_world.hub) as connection:
+            connection.send(request(body, token=shared_world.admin))
+            await until_synced(await connection.response())
 
 
 # ------------------------------------------------------------------ how streams end

@@ -127,6 +127,18 @@ async def test_what_fails_or_ends_takes_no_place(hub: HubUnderTest, stack: Async
     await stack.aclose()
 
 
+async def test_a_subscription_may_cost_no_more_than_a_query(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=Limits(cost=5)) as hub:
+        token = await hub.token("ada", Role.VIEWER)
+        query = "subscription { deploymentChanges { events { deployment { id replicas { ready } } } } }"
+        async with a_stream(hub, token, query) as stream, hub.socket(token) as socket:
+            assert (await stream.failed())["reason"] == "COST"
+            await socket.subscribe(query)
+            message = await socket.receive()
+            assert message["type"] == "error"
+            assert message["payload"][0]["extensions"]["reason"] == "COST"
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_whatever_ends_an_operation_gives_its_place_back(hub: HubUnderTest, seed: int) -> None:
     """Clients that leave at any moment, in any way, many at a time."""
