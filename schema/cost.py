@@ -3,7 +3,7 @@
     a field            1 for each object that it is selected of
     a page's item      ITEM more, for it has to be found, permitted and ordered
     a list             as many items as LISTS says, else LIST
-    a field of BASES   what stands there more: it looks through all deployments, or asks a cluster
+    a field of BASES   what stands there more: it looks through all deployments or people, or asks a cluster
 
 A connection's `nodes` and `edges` count as often as its `first` says: a literal, a variable's value or
 default, else the schema's default. Directives change nothing: what may be skipped is counted.
@@ -47,13 +47,18 @@ LISTS = {
     "Deployment.viewerCan": 2,
     "DeploymentChanges.events": 200,
     "Pod.containers": 2,
+    "User.groups": 50,
 }
 """Items that a list usually has, or has at the most where that is known."""
 BASES = {
     "Query.deployments": 1_000,
+    "Query.users": 1_000,
     "Query.deploymentSummary": 1_000,
     "Mutation.createDeployment": 1_000,
     "Mutation.deleteDeployment": 1_000,
+    "Mutation.createGroupMapping": 1_000,
+    "Mutation.updateGroupMapping": 1_000,
+    "Mutation.deleteGroupMapping": 1_000,
     "Subscription.deploymentSummaryEvents": 1_000,
 }
 """Of a field itself."""
