@@ -6,7 +6,7 @@ environment, follows redirects, has no time limits, and fails on watch lines abo
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +17,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from cluster import paths
 from cluster.addresses import OutwardResolver, check_literal
 from cluster.answers import Status, api_error, unreachable, warnings
 from cluster.errors import ClusterError, CredentialRejected, Unreachable
@@ -59,6 +60,11 @@ class Client:
         self.endpoint = str(configuration.host)
         self.last_seen_at: datetime | None = None
         """When the API server last sent anything."""
+        self.verify: Callable[[], Awaitable[None]] | None = None
+        """Awaited before the next request once a connection was lost or a watch ended, for another cluster
+        may answer by then. What it raises, the request does. It asks for `kube-system`, and that alone."""
+        self._doubted = False
+        self._verifying = asyncio.Lock()
         self._session = session
         self._configuration = configuration
         self._login = login
@@ -102,6 +108,7 @@ class Client:
             yield Opened()
             async for line in self._lines(response):
                 yield decode(line)
+            self._doubted = True
 
     async def create(self, path: str, body: Any, type_: type[T], *, params: Mapping[str, str]) -> Answer[T]:
         async with self._slots, self._answer("POST", path, params=params, body=body) as response:
@@ -129,6 +136,8 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The response, its status a success; the one place where aiohttp's errors become ours."""
+        if path != paths.KUBE_SYSTEM:
+            await self._verified()
         try:
             authorization = await self._configuration.get_api_key_with_prefix("BearerToken")
             async with self._session.request(
@@ -153,7 +162,15 @@ class Client:
                     raise await self._refusal(response)
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError) as error:
+            self._doubted = True
             raise unreachable(error, host=self.endpoint) from error
+
+    async def _verified(self) -> None:
+        if self._doubted and self.verify is not None:
+            async with self._verifying:
+                if self._doubted:
+                    await self.verify()
+                    self._doubted = False
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> ClusterError:
         if response.status < 400:

@@ -60,6 +60,7 @@ class WatchedInstance:
     async def _watch_the_right_one(self, client: Client) -> None:
         """For ever: nothing of a cluster is read before it is known to be the one of this name."""
         self.client = client
+        client.verify = partial(self._verify, client)
         self._know(credential_error=None)
         try:
             while True:
@@ -90,9 +91,7 @@ class WatchedInstance:
                     await self.identity.doubted.wait()
 
     async def _keep_identified(self, client: Client) -> None:
-        """Look again now and then, and when a watch was cut: the same address may lead elsewhere by then.
-
-        Raises AnotherCluster."""
+        """Look again now and then, and when there is a doubt. Raises AnotherCluster."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timing.probe):
@@ -104,6 +103,14 @@ class WatchedInstance:
                 continue  # the probe tells it
             self.identity.check(uid)
             self._publish()
+
+    async def _verify(self, client: Client) -> None:
+        """Raises AnotherCluster, and what asking raises."""
+        try:
+            self.identity.check(await read_uid(client, deadline=self._timing.deadline))
+        except AnotherCluster:
+            self.identity.doubted.set()
+            raise
 
     def _stop_showing(self, error: BaseException) -> None:
         """What came since the last look may be the other cluster's: nothing of it is kept."""
@@ -182,9 +189,6 @@ class WatchedInstance:
 
     def _report(self, kind: str, scope: str | None, watch: Watch | None) -> None:
         watches = {key: known for key, known in self._health.watches.items() if key != (kind, scope)}
-        before = self._health.watches.get((kind, scope))
-        if watch is not None and watch.live and before is not None and before.synced and not before.live:
-            self.identity.doubted.set()
         if watch is not None:
             watches[kind, scope] = watch
             if kind == DEPLOYMENTS and watch.status == 404:

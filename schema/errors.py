@@ -11,6 +11,7 @@ import auth.errors
 from auth.errors import AuthError, IdentityUnavailable, Unauthenticated
 from auth.policy import Refusal, RefusalReason
 from cluster.errors import (
+    AnotherCluster,
     ApiError,
     ClusterError,
     CredentialRejected,
@@ -153,7 +154,7 @@ def _of_cluster(error: ClusterError) -> Problem:
         case Unreachable():
             lost = "The cluster gave no usable answer; what was asked may or may not have happened"
             return Problem("KUBERNETES_ERROR", lost)
-        case CredentialRejected():
+        case CredentialRejected() | AnotherCluster():
             renew = "The hub's access to this cluster has to be renewed by an administrator"
             return Problem("KUBERNETES_ERROR", renew)
         case _:

@@ -1,9 +1,11 @@
 """Which cluster answers: at connecting, and later on the same address."""
 
+from msgspec import structs
+
 from hub.demo.cluster import SimulatedCluster
 from hub.demo.faults import Refuse, Verb
 from hub.demo.resources import NAMESPACES, model_deployments
-from tests.support.fleets import Snapshots, credential, has, running_fleet, seen, stands, watched
+from tests.support.fleets import FAST, Snapshots, credential, has, running_fleet, seen, stands, watched
 from tests.support.simulation import model_deployment
 
 CONNECTED = stands("CONNECTED", live=True)
@@ -45,9 +47,11 @@ async def test_another_one_is_not_even_listed(simulated_cluster: SimulatedCluste
 
 
 async def test_another_one_on_the_same_address_is_noticed(simulated_cluster: SimulatedCluster) -> None:
-    """As when a load balancer is pointed elsewhere: the watches are cut, and go on there."""
+    """As when a load balancer is pointed elsewhere: the watches are cut, and go on there. That alone is
+    enough: the look that is due now and then is far away."""
     simulated_cluster.apply(model_deployment("llama"))
-    async with watched(credential(simulated_cluster.kubeconfig())) as instance:
+    timing = structs.replace(FAST, probe=600)
+    async with watched(credential(simulated_cluster.kubeconfig()), timing=timing) as instance:
         await seen(instance.store, CONNECTED)
         known = uid_of(simulated_cluster)
         await simulated_cluster.stop()
@@ -57,10 +61,22 @@ async def test_another_one_on_the_same_address_is_noticed(simulated_cluster: Sim
         await seen(instance.store, stands("ERROR"))
         assert known in (instance.store.state.reason or "")
         assert has()(instance.store)
+        assert {change.name for change in instance.store.changes(0)} == {"llama"}, "foreign was shown"
         assert instance.store.known_namespaces() is None
         instance.instance.identity.expect(uid_of(simulated_cluster))
         await seen(instance.store, CONNECTED)
         await seen(instance.store, has("ml-team/foreign", "ml-team/llama"))
+
+
+async def test_another_one_is_noticed_without_a_cut(simulated_cluster: SimulatedCluster) -> None:
+    """The look that is due now and then: nothing that was read before is sure."""
+    simulated_cluster.apply(model_deployment("llama"))
+    async with watched(credential(simulated_cluster.kubeconfig())) as instance:
+        await seen(instance.store, CONNECTED)
+        simulated_cluster.recreate(NAMESPACES, "", "kube-system")
+        await seen(instance.store, stands("ERROR"))
+        assert has()(instance.store)
+        assert instance.store.known_namespaces() is None
 
 
 async def test_one_that_cannot_be_asked_is_tried_again(simulated_cluster: SimulatedCluster) -> None:

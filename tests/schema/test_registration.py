@@ -20,7 +20,7 @@ from tests.support.hub import HubUnderTest, hub_settings, running, serving
 from tests.support.people import id_of
 from tests.support.registering import REGISTER, REMOVE, SHOWN, UPDATE
 from tests.support.simulation import model_deployment
-from tests.support.surface import World, join, until_ids, until_status
+from tests.support.surface import World, a_world, join, until_ids, until_status
 from tests.support.tls import over_https
 from tests.support.waiting import until
 
@@ -36,6 +36,13 @@ async def north() -> AsyncIterator[SimulatedCluster]:
 async def kubeconfig(north: SimulatedCluster, tmp_path: Path) -> AsyncIterator[str]:
     async with over_https(north, tmp_path) as text:
         yield text
+
+
+@pytest.fixture
+async def any_world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    """On SQLite, and on PostgreSQL."""
+    async with a_world(tmp_path, database=parse_database_url(database_url)) as world:
+        yield world
 
 
 async def code(world: World, query: str, variables: dict[str, Any]) -> Any:
@@ -166,8 +173,9 @@ async def test_a_new_kubeconfig_goes_on_with_what_is_known(
         await until_ids(world, "north/ml-team/gemma", "north/ml-team/new")
 
 
-async def test_a_removed_instance_stays_removed_and_comes_back_without_rights(world: World) -> None:
+async def test_a_removed_instance_stays_removed_and_comes_back_without_rights(any_world: World) -> None:
     """Its file is there all the time."""
+    world = any_world
     hub, east = world.hub, Scope("east", ("ml-team",))
     world.east.apply(model_deployment("llama"))
     world.west.apply(model_deployment("phi"))
@@ -224,8 +232,10 @@ async def test_a_vanished_file_ends_the_live_data_and_keeps_the_grants(world: Wo
     assert (await shown(world, "east", token=person))["deploymentCount"] == 1
 
 
-async def test_another_cluster_under_a_known_name_shows_nothing_until_it_is_confirmed(world: World) -> None:
-    hub = world.hub
+async def test_another_cluster_under_a_known_name_shows_nothing_until_it_is_confirmed(
+    any_world: World,
+) -> None:
+    world, hub = any_world, any_world.hub
     world.east.apply(model_deployment("llama"))
     world.west.apply(model_deployment("phi"))
     await until_ids(world, "east/ml-team/llama", "west/ml-team/phi")
