@@ -218,6 +218,32 @@ async def test_a_removed_instance_stays_removed_and_comes_back_without_rights(an
     assert (await shown(world, "west", token=both))["deploymentCount"] == 1
 
 
+async def test_a_removed_instance_is_asked_nothing_after_a_restart(tmp_path: Path) -> None:
+    async with SimulatedCluster(name="east") as east, SimulatedCluster(name="west") as west:
+        async with running(tmp_path) as hub:
+            world = World(hub, east, west, await hub.token("admin", Role.ADMIN))
+            await join(world, east)
+            await join(world, west)
+            await hub.data(world.admin, REMOVE, {"id": "east"})
+        asked = dict(east.requests)
+        async with running(tmp_path) as hub:
+            world = World(hub, east, west, world.admin)
+            await until_status(world, "west", "CONNECTED")
+            assert await shown(world, "east") is None
+            assert dict(east.requests) == asked
+
+
+async def test_a_file_is_registered_at_once_by_whoever_wrote_it(
+    world: World, north: SimulatedCluster
+) -> None:
+    """Before the hub has looked at the directory again."""
+    north.write_kubeconfig(world.hub.credentials / "north.kubeconfig")
+    answer = await world.hub.data(world.admin, REGISTER, {"input": {"name": "north", "displayName": "North"}})
+    assert answer["registerInstance"]["instance"]["displayName"] == "North"
+    await until_status(world, "north", "CONNECTED")
+    assert (await shown(world, "north"))["displayName"] == "North"
+
+
 async def test_a_vanished_file_ends_the_live_data_and_keeps_the_grants(world: World) -> None:
     world.east.apply(model_deployment("llama"))
     await until_ids(world, "east/ml-team/llama")
