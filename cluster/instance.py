@@ -18,6 +18,7 @@ from cluster.health import DEPLOYMENTS, Health, Watch
 from cluster.identity import UNREAD, Identity, read_uid
 from cluster.kinds import Kind
 from cluster.probe import Facts, probe
+from cluster.rights import missing_rights
 from cluster.store import Store
 from cluster.timing import Timing
 from cluster.types import InstanceState
@@ -42,7 +43,9 @@ class WatchedInstance:
         self._timing = timing
         self._health = Health(watches={})
         self._facts = Facts(store.state.kubernetes_version, store.state.node_count)
+        self._missing_verbs: tuple[str, ...] = ()
         self._crds_changed = asyncio.Event()
+        self._group_changed = asyncio.Event()
 
     async def run(self) -> None:
         """For ever: connect, and again whenever the credential can't be loaded."""
@@ -129,6 +132,7 @@ class WatchedInstance:
             tasks.create_task(self._keep_identified(client), name=f"{name}: identity")
             tasks.create_task(self._probe(client), name=f"{name}: health")
             tasks.create_task(self._discover(client), name=f"{name}: API groups")
+            tasks.create_task(self._review(client), name=f"{name}: rights")
             tasks.create_task(self._follow(pods, client), name=f"{name}: pods")
             tasks.create_task(optional(namespaces), name=f"{name}: namespaces")
             tasks.create_task(optional(crds), name=f"{name}: CRDs")
@@ -146,6 +150,28 @@ class WatchedInstance:
                 self._know(probe_error=None)
                 failures, pause = 0, self._timing.probe
             await asyncio.sleep(pause)
+
+    async def _review(self, client: Client) -> None:
+        """What the account may not do, once it is known what there is to do, and again now and then."""
+        failures, pause = 0, self._timing.review
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._group_changed.wait()
+            self._group_changed.clear()
+            try:
+                self._missing_verbs = await missing_rights(
+                    client,
+                    api_group=self._health.api_group,
+                    namespaces=self.credential.namespaces,
+                    deadline=self._timing.answer,
+                )
+            except ClusterError as error:  # the watches tell it
+                pause = retry_delay(error, failures, timing=self._timing)
+                failures += 1
+            else:
+                failures, pause = 0, self._timing.review
+                self._publish()
 
     async def _discover(self, client: Client) -> None:
         """Watches the deployments of whichever API group the cluster serves now."""
@@ -169,6 +195,7 @@ class WatchedInstance:
             self._store.clear_deployments()
         others = {key: watch for key, watch in self._health.watches.items() if key[0] != DEPLOYMENTS}
         self._know(watches=others, discovered=True, api_group=api_group)
+        self._group_changed.set()
 
     def _watch_deployments(
         self, api_group: str, client: Client, tasks: asyncio.TaskGroup
@@ -219,6 +246,7 @@ class WatchedInstance:
                 node_count=self._facts.node_count,
                 endpoint=client.endpoint if client else was.endpoint,
                 cluster_uid=self.identity.found,
+                missing_verbs=self._missing_verbs,
                 warnings=(UNREAD,) if now.live and self.identity.found is None else (),
             )
         )

@@ -7,6 +7,7 @@ API_GROUPS = ("airunway.ai", "kubeairunway.ai", "kubefoundry.kubefoundry.ai")
 VERSION = "v1alpha1"
 DEPLOYMENTS = "modeldeployments"
 
+ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 NAMESPACES = "/api/v1/namespaces"
 KUBE_SYSTEM = f"{NAMESPACES}/kube-system"

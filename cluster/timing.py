@@ -7,7 +7,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     connect: float = 10
     """For a free connection, TCP and TLS together."""
     answer: float = 30
-    """Between two pieces of an answer, watches apart."""
+    """Between two pieces of an answer, watches apart; also for all questions about rights together."""
     plugin: float = 30
     """For an exec plugin to print its credential."""
 
@@ -31,5 +31,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """Between two looks at the API groups."""
     probe: float = 30
     """Between two health probes; those that fail back off as watches do."""
+    review: float = 600
+    """Between two looks at what the hub's account may do; those that fail back off."""
     deadline: float = 10
     """For one health probe."""

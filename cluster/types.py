@@ -44,6 +44,9 @@ class InstanceState(msgspec.Struct, frozen=True):
     """The API server's address. For MANAGE_INSTANCES alone."""
     cluster_uid: str | None = None
     """Which cluster it is, by the uid of its `kube-system`; None while that isn't known."""
+    missing_verbs: tuple[str, ...] = ()
+    """What the hub does on clusters and its account may not do there, as far as that is known. For
+    MANAGE_INSTANCES alone."""
     warnings: tuple[str, ...] = ()
     """What should be mended of the hub's access there. For MANAGE_INSTANCES alone."""
 

@@ -153,6 +153,7 @@ def _credential(view: InstanceView, credential: Credential) -> dict[str, Any]:
         "expiresAt": None if end is None else print_time(end),
         "error": view.credential_error,
         "tlsVerified": credential.tls_verified,
+        "missingVerbs": [*view.state.missing_verbs],
         "warnings": [*view.warnings],
     }
 

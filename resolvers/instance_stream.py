@@ -140,5 +140,7 @@ def _facts(view: InstanceView, *, detailed: bool) -> InstanceView:
     state = msgspec.structs.replace(view.state, last_seen_at=None)
     if detailed:
         return msgspec.structs.replace(view, state=state)
-    public = msgspec.structs.replace(state, reason=None, endpoint=None, cluster_uid=None, warnings=())
+    public = msgspec.structs.replace(
+        state, reason=None, endpoint=None, cluster_uid=None, missing_verbs=(), warnings=()
+    )
     return msgspec.structs.replace(view, state=public, credential=None, credential_error=None)

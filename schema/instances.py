@@ -32,6 +32,10 @@ class CredentialPosture:
         description="Why the file as it stands now is no good, while the last good one works on."
     )
     tls_verified: bool = strawberry.field(description="Whether the server's certificate is verified.")
+    missing_verbs: list[str] = strawberry.field(
+        description="What the hub does on clusters and may not do there by this credential, such as `create "
+        "modeldeployments.airunway.ai`; empty as long as that isn't known."
+    )
     warnings: list[str] = strawberry.field(description="What should be mended.")
 
 
@@ -100,6 +104,7 @@ def _credential(parent: Row) -> CredentialPosture | None:
         expires_at=credential.expires_at,
         error=parent.credential_error,
         tls_verified=credential.tls_verified,
+        missing_verbs=list(parent.state.missing_verbs),
         warnings=list(parent.warnings),
     )
 

@@ -15,10 +15,13 @@ from hub.demo.listing import ListOptions, list_body
 from hub.demo.objects import Store
 from hub.demo.patches import decode_patch
 from hub.demo.registry import Part, Preconditions, Registry, WriteOptions, Written
+from hub.demo.resources import NAMESPACES
 from hub.demo.routing import Target, document, target_of, verb_of
 from hub.demo.selectors import Selection, field_selector, label_selector
 from hub.demo.status import Json, StatusError
 from hub.demo.watch import WatchOptions, WatchStream
+
+ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 class ApiSettings(msgspec.Struct, frozen=True):
@@ -60,7 +63,7 @@ class Api:
         self._crds = crds
         self._settings = settings
         self.requests: Counter[str] = Counter()
-        """How many requests came, by verb and resource: `watch modeldeployments`, `discover`."""
+        """How many requests came, by verb and resource: `watch modeldeployments`, `discover`, `review`."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -75,6 +78,8 @@ class Api:
         self.requests[f"{verb} {target.resource.plural}" if target else verb] += 1
         await self._suffer(target, verb)
         account = self._tokens.account(request.headers.get(hdrs.AUTHORIZATION), request.path)
+        if request.path == ACCESS_REVIEWS and request.method == "POST":
+            return self._review(account, await request.read())
         if target is None:
             return self._describe(request.path)
         return await self._serve(request, target, verb, account)
@@ -87,6 +92,17 @@ class Api:
             await asyncio.Event().wait()
         if fault := self._faults.strike(Refuse, plural, verb):
             raise status.refused(fault.status, fault.retry_after)
+
+    def _review(self, account: Account | None, body: bytes) -> web.Response:
+        """Whether whoever asks may do something."""
+        self.requests["review"] += 1
+        review = _decode(body)
+        asked = review.get("spec", {}).get("resourceAttributes", {})
+        kind = (asked.get("group", ""), asked.get("resource"))
+        served = (each for each in self._store.resources if (each.group, each.plural) == kind)
+        target = Target(next(served, NAMESPACES), asked.get("namespace", ""), asked.get("name", ""))
+        allowed = refusal(account, Verb(asked.get("verb")), target) is None
+        return _answer(msgspec.json.encode(review | {"status": {"allowed": allowed}}), code=201)
 
     def _describe(self, path: str) -> web.Response:
         if path in ("/readyz", "/livez", "/healthz"):
