@@ -7,12 +7,12 @@ each request, with their guards. What can't be compiled, or fails, is executed b
 
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import msgspec
 import strawberry
 from graphql import ExecutionResult, GraphQLError, OperationType
-from strawberry.execution import optimized_is_awaitable
 
 from schema.context import Context
 from schema.errors import LimitExceeded
@@ -78,14 +78,14 @@ class Answers:
             return None
         data = {}
         try:
-            for root in projection.roots:
-                projection.enter(context)
-                value = root.ask()
-                if optimized_is_awaitable(value):
-                    async with deadline(asked.definition, self._limits):
+            async with deadline(asked.definition, self._limits) if projection.waits else nullcontext():
+                for root in projection.roots:
+                    projection.enter(context)
+                    value = root.ask()
+                    if root.waits:
                         value = await value
-                    projection.enter(context)  # somebody else may have asked meanwhile
-                data[root.name] = root.project(value)
+                        projection.enter(context)  # somebody else may have asked meanwhile
+                    data[root.name] = root.project(value)
         except LimitExceeded as error:
             refused = ExecutionResult(None, [GraphQLError(str(error), original_error=error)])
             return payload(refused, context.request_id)

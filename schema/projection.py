@@ -71,7 +71,9 @@ class Root(NamedTuple):
 
     name: str
     ask: Callable[[], Any]
-    """Runs its guards and its resolver, whose result may have to be awaited."""
+    """Runs its guards and its resolver."""
+    waits: bool
+    """Whether what `ask` gives has to be awaited."""
     project: Project
 
 
@@ -99,6 +101,7 @@ class Projection:
             executor.schema, executor.fragments, executor.variable_values, root, executor.operation
         ).grouped_field_set
         self.roots = [self._root(root, name, details) for name, details in fields.items()]
+        self.waits = any(root.waits for root in self.roots)
 
     def enter(self, context: Context) -> None:
         """From now on, who asks is who `context` says. Raises nothing, and waits for nothing."""
@@ -115,7 +118,8 @@ class Projection:
             raise _OptOut
         arguments = get_argument_values(definition, details[0].node, self._executor.variable_values)
         value = self._complete(itself, definition.type, details)
-        return Root(name, lambda: resolve(None, info(), **arguments), value.project)
+        waits = _strawberry_field(definition).is_async
+        return Root(name, lambda: resolve(None, info(), **arguments), waits, value.project)
 
     def _field(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Part:
         """From an object to one of its fields."""
