@@ -85,22 +85,22 @@ async def _respond(view: "View", request: Request) -> ASGIApp:
         raise BadRequest(400, "The request has no query")
     found = await view.choose(operation, context)
     if isinstance(found, list):
-        return _as_response(view.answers.refuse(found, context), media_type)
+        return _as_response(request, view.answers.refuse(found, context), media_type)
     resolved, asked = found
     _check_way(request, asked, may_stream=may_stream)
     if asked.definition.operation is OperationType.SUBSCRIPTION:
         return EventStream(view, asked, resolved, context, request.scope)
-    return _as_response(await view.answers.answer(asked, resolved, context), media_type)
+    return _as_response(request, await view.answers.answer(asked, resolved, context), media_type)
 
 
-def _as_response(answer: Answer, media_type: str | None) -> ASGIApp:
+def _as_response(request: Request, answer: Answer, media_type: str | None) -> ASGIApp:
     if media_type is None:
         return told_at_once(answer)
     # By the newer media type a request that could not be executed is a bad request; by the older it is an
     # answer like any other (GraphQL over HTTP, section 6.4).
     status = 200 if answer.executed or media_type != GRAPHQL_RESPONSE else 400
     response = Response(answer.body, status, NO_STORE, media_type)
-    if len(answer.body) < COMPRESSED_FROM:
+    if len(answer.body) < COMPRESSED_FROM or "gzip" not in request.headers.get("accept-encoding", ""):
         return response
     # The fastest level: a list of 1,000 deployments shrinks to a twentieth within a millisecond.
     return GZipMiddleware(response, COMPRESSED_FROM, compresslevel=1)
