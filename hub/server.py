@@ -52,7 +52,9 @@ class Server(uvicorn.Server):
         # 2,000 events a second, and 12 ms like this (docs/fanout.md).
         gc.collect()
         gc.freeze()
-        gc.set_threshold(50_000, 50, 1000)
+        # Small generations all the same: some bad documents leave 16,000 objects each, and with 50,000 in the
+        # youngest a flood of those made everybody wait for 60 ms at a time, with 5,000 for 6.
+        gc.set_threshold(5_000, 10, 1000)
         gc.enable()  # `hub.__main__` turned it off
         # How long the thread that checks documents keeps the event loop waiting: 5 ms by default.
         sys.setswitchinterval(0.001)
