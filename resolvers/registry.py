@@ -16,6 +16,8 @@ from models.tables import Instance as InstanceRow
 
 PAUSE, RETRY = 0.05, 5.0
 """Seconds between two looks: while clusters change all the time, and while nothing is told."""
+RELOAD = 30.0
+"""Seconds between two loadings that nothing told of: what is stored may be a megabyte."""
 
 
 class Registered(msgspec.Struct, frozen=True):
@@ -103,13 +105,13 @@ class Registry:
         """
         unsubscribes = fleet.subscribe(self._changed.set), self.subscribe(registered)
         try:
-            due = time.monotonic() + RETRY
+            due = time.monotonic() + RELOAD
             while True:
                 self._changed.clear()
                 with suppress(DatabaseUnavailable):  # tried again after the pause
                     await self._keep_up(fleet, due=time.monotonic() >= due)
                 if time.monotonic() >= due:
-                    due = time.monotonic() + RETRY
+                    due = time.monotonic() + RELOAD
                 with suppress(TimeoutError):
                     async with asyncio.timeout(RETRY):  # wait_for loses a cancellation that comes with news
                         await self._changed.wait()

@@ -187,7 +187,9 @@ async def test_a_removed_instance_stays_removed_and_comes_back_without_rights(an
     await hub.data(world.admin, CREATE_MAPPING, {"input": MAPPING | {"provider": "OIDC"}})
     assert (await shown(world, "east", token=person))["deploymentCount"] == 1
 
-    async with hub.socket(world.admin) as socket:
+    async with hub.socket(world.admin) as socket, hub.socket(person) as theirs:
+        await theirs.subscribe("subscription { deploymentEvents { type } }")
+        assert [(await theirs.next())["type"] for _ in range(2)] == ["ADDED", "SYNCED"]
         await socket.subscribe("subscription { deploymentEvents { type deploymentId } }")
         for _ in range(4):  # one deployment on each of two instances
             assert (await socket.next())["type"] in ("ADDED", "SYNCED")
@@ -197,6 +199,9 @@ async def test_a_removed_instance_stays_removed_and_comes_back_without_rights(an
         assert await shown(world, "east") is None
         while (event := await socket.next()) != {"type": "DELETED", "deploymentId": "east/ml-team/llama"}:
             assert event["type"] in ("SYNCED", "STALE")
+        while (message := await theirs.receive(within=1))["type"] == "next":
+            assert message["payload"]["data"]["deploymentEvents"]["type"] == "DELETED"
+        assert message["payload"][0]["extensions"]["reason"] == "ROLE_REVOKED"
     with hub.running.database.entered():
         assert not await RoleAssignment.exists(instance_id="east")
         assert not await GroupMapping.exists(instance_id="east")
