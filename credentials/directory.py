@@ -10,7 +10,6 @@ state of the files from doing harm:
   anew is empty for a moment.
 """
 
-import asyncio
 import hashlib
 import os
 import time
@@ -25,17 +24,14 @@ from credentials import posture
 from credentials.errors import Refused
 from credentials.files import read_within
 from credentials.judge import judge
+from credentials.looks import looks
 from credentials.names import is_dns_label
-from credentials.ticks import ticks
 from credentials.types import Credential, CredentialProblem, Snapshot
 
 SUFFIX = ".kubeconfig"
 
 _DIRECTORY = "."
 """Stands among the files' names for the directory itself, when that can't be read."""
-
-RECHECK = 0.25
-"""Seconds until the next look after one that left something open."""
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -67,7 +63,7 @@ class CredentialDirectory:
         self._grace = grace
         self._entries: Mapping[str, _Entry] = {}
         self._missing: Mapping[str, float] = {}
-        self._is_settled = True
+        self.is_settled = True
 
     def holds(self, file_name: str) -> bool:
         """Whether there is such a file now, good or not."""
@@ -75,21 +71,13 @@ class CredentialDirectory:
 
     async def snapshots(self) -> AsyncGenerator[Snapshot, None]:
         """What the directory says: now, and again whenever that changes. It never ends."""
-        last = None
-        async with aclosing(ticks(str(self._path))) as looks:
-            async for _ in looks:
-                while True:
-                    snapshot = await asyncio.to_thread(self.scan)
-                    if snapshot != last:
-                        last = snapshot
-                        yield snapshot
-                    if self._is_settled:
-                        break
-                    await asyncio.sleep(RECHECK)
+        async with aclosing(looks(self, directory=str(self._path))) as snapshots:
+            async for snapshot in snapshots:
+                yield snapshot
 
     def scan(self) -> Snapshot:
         """Look once. It reads files, hence blocks; it must not run twice at a time."""
-        self._is_settled = True
+        self.is_settled = True
         try:
             listed = self._list()
         except OSError as error:
@@ -110,7 +98,7 @@ class CredentialDirectory:
         now = time.monotonic()
         since = {name: self._missing.get(name, now) for name in self._entries if name not in listed}
         self._missing = {name: start for name, start in since.items() if now - start < self._grace}
-        self._is_settled = not self._missing
+        self.is_settled = not self._missing
         return {name: self._entries[name] for name in self._missing}
 
     def _look(self, file_name: str) -> _Entry:
@@ -119,14 +107,14 @@ class CredentialDirectory:
             if before.seen and self._fingerprints(before.seen) == before.seen:
                 return before
             if before.credential is not None and self._is_being_written(file_name):
-                self._is_settled = False
+                self.is_settled = False
                 return before
         return self._judge(file_name, before)
 
     def _judge(self, file_name: str, before: _Entry | None) -> _Entry:
         last = before.credential if before else None
         now = datetime.now(UTC)
-        read = _Recorder()
+        read = Recorder()
         try:
             name = _instance_name(file_name)
             raw = read(str(self._path), file_name)
@@ -136,10 +124,10 @@ class CredentialDirectory:
         except Refused as refusal:
             since = before.since if before and before.reason else now
             return _Entry(read.seen, last, refusal.reason, since)
-        return _Entry(read.seen, last if last and _same(last, found) else found, None, now)
+        return _Entry(read.seen, last if last and is_same(last, found) else found, None, now)
 
     def _fingerprints(self, paths: Iterable[str]) -> Mapping[str, str]:
-        read = _Recorder()
+        read = Recorder()
         for path in paths:
             with suppress(Refused):
                 read(str(self._path), path)
@@ -174,11 +162,11 @@ class CredentialDirectory:
         return Snapshot(credentials, errors, tuple(problems))
 
 
-def _same(one: Credential, other: Credential) -> bool:
+def is_same(one: Credential, other: Credential) -> bool:
     return (one.digest, one.token_digest) == (other.digest, other.token_digest)
 
 
-class _Recorder:
+class Recorder:
     """`read_within`, noting a fingerprint of what came of every file."""
 
     def __init__(self) -> None:

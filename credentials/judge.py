@@ -15,7 +15,7 @@ import msgspec
 from credentials import posture
 from credentials.errors import Refused, quoted
 from credentials.files import Read, read_within
-from credentials.kubeconfig import Selection, select
+from credentials.kubeconfig import Section, Selection, parse, select
 from credentials.login import judge_user
 from credentials.server import judge_cluster
 from credentials.types import Credential, CredentialSource
@@ -31,12 +31,28 @@ def judge(
     read: Read = read_within,
     source: CredentialSource = CredentialSource.FILE,
 ) -> Credential:
-    """The credential of the instance `name`, from the bytes of a kubeconfig.
+    """The credential of the instance `name`, from the bytes of a kubeconfig; as `judge_document`."""
+    return judge_document(
+        name, parse(raw), directory=directory, exec_allow=exec_allow, now=now, read=read, source=source
+    )
+
+
+def judge_document(
+    name: str,
+    document: Section,
+    *,
+    directory: str,
+    exec_allow: frozenset[str],
+    now: datetime,
+    read: Read,
+    source: CredentialSource,
+) -> Credential:
+    """The credential of the instance `name`, from a kubeconfig.
 
     Relative paths in it start from `directory`, which is absolute, and lead nowhere else. `exec_allow` has
-    the commands that plugins may run. Raises `Refused`, and nothing else, whatever the bytes are.
+    the commands that plugins may run. Raises `Refused`, and nothing else, whatever it holds.
     """
-    chosen = select(raw)
+    chosen = select(document)
     cluster = judge_cluster(chosen.cluster, directory=directory, read=read)
     user = judge_user(chosen.user, directory=directory, read=read, exec_allow=exec_allow)
     if not user and cluster["server"].startswith("https:"):

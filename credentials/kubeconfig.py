@@ -1,4 +1,4 @@
-"""From the bytes of a kubeconfig to the sections that its current context selects."""
+"""From a kubeconfig to the sections that its current context selects."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,9 +24,8 @@ class Selection(msgspec.Struct, frozen=True):
     """Of all contexts with this cluster and this user, sorted."""
 
 
-def select(raw: bytes) -> Selection:
+def select(document: Section) -> Selection:
     """Raises `Refused`."""
-    document = _parse(raw)
     contexts = _named(document, "contexts", "context")
     current = text(document, "current-context")
     if current is None or current not in contexts:
@@ -55,7 +54,8 @@ def text(section: Section, key: str) -> str | None:
     return value
 
 
-def _parse(raw: bytes) -> Section:
+def parse(raw: bytes) -> Section:
+    """Plain YAML as a mapping, of which nothing else is known. Raises `Refused`."""
     try:
         source = raw.decode("utf-8-sig")
     except UnicodeDecodeError:

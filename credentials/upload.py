@@ -11,7 +11,7 @@ from msgspec import structs
 from credentials.errors import Refused
 from credentials.files import SIZE_LIMIT
 from credentials.judge import judge
-from credentials.kubeconfig import Section, select
+from credentials.kubeconfig import Section, parse, select
 from credentials.types import Credential, CredentialSource
 
 NOWHERE = "/nonexistent"
@@ -24,7 +24,7 @@ def judge_upload(name: str, kubeconfig: str, *, now: datetime, local_refused: bo
     `local_refused`: connections to this machine and to link-local addresses are refused.
     """
     raw = _encoded(kubeconfig)
-    chosen = select(raw)
+    chosen = select(parse(raw))
     _check_cluster(chosen.cluster)
     if chosen.user.get("exec"):
         raise Refused(

@@ -1,29 +1,33 @@
 """The application: everything put together, for as long as it runs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from auth.authenticator import Authenticator
 from auth.group_sync import GroupSync
+from auth.identity import Identity
 from auth.issuing import Sessions
 from auth.providers.catalogue import Providers
 from auth.session_rows import keep_sessions_swept
 from auth.sessions import SessionTokens
 from cluster.manager import InstanceManager
 from cluster.timing import Timing
+from credentials.ambient import AmbientCredential
 from credentials.directory import CredentialDirectory
+from credentials.types import Snapshot
 from hub.admin_routes import admin_routes
 from hub.auth_routes import auth_routes
 from hub.cookies import SessionCookies
 from hub.health_routes import health_routes
 from hub.instance_routes import instance_routes
+from hub.local import ONE_INSTANCE, ambient_credential, local_auth_routes, local_person
 from hub.middleware import middleware
 from hub.pages import explorer, page_routes
 from hub.responses import REFUSALS, on_error, on_http_exception
@@ -58,7 +62,7 @@ async def running_hub(settings: Settings, *, timing: Timing | None = None) -> As
     stored = settings.database
     async with open_database(stored.url, listen_url=stored.listen_url) as database:
         with database.entered():
-            hub = _assemble(settings, database, timing)
+            hub = _assemble(settings, database, timing, everybody=await local_person(settings))
             # In this order: what is looked at again finds nothing outdated.
             database.bus.subscribe(hub.authenticator.heed)
             database.bus.subscribe(hub.view.connections.heed)
@@ -84,15 +88,18 @@ class _Parts:
     view: View
     authenticator: Authenticator
     sources: CredentialSources
+    ambient: AmbientCredential | None
     manager: InstanceManager
     registry: Registry
     services: Services
     groups: GroupSync
 
 
-def _assemble(settings: Settings, database: Database, timing: Timing | None) -> _Parts:
+def _assemble(
+    settings: Settings, database: Database, timing: Timing | None, *, everybody: Identity | None
+) -> _Parts:
     sessions, rules = _sessions(settings.auth), grant_rules(settings)
-    authenticator = Authenticator(sessions=sessions.tokens, rules=rules)
+    authenticator = Authenticator(sessions=sessions.tokens, rules=rules, everybody=everybody)
     manager, registry = InstanceManager(timing=timing), Registry()
     sources = _sources(settings, registry)
     services = Services(
@@ -102,7 +109,9 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         pages=Scans(manager, kept=PAGES_KEPT),
         rules=rules,
         new_tokens=settings.rates.tokens,
-        registrar=Registrar(fleet=manager, registry=registry, sources=sources),
+        registrar=Registrar(
+            fleet=manager, registry=registry, sources=sources, fixed=ONE_INSTANCE if settings.local else None
+        ),
     )
     browsers = BrowserSessions(sessions=sessions, cookies=SessionCookies(settings.http.secure))
     providers = Providers(settings.auth.sign_in, order=settings.auth.providers)
@@ -119,14 +128,11 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
         routes=[
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
-            *auth_routes(
-                demo=settings.demo, browsers=browsers, rates=settings.rates, offered=tuple(providers)
-            ),
-            *sign_in_routes(settings, providers=providers, browsers=browsers),
+            *_sign_in_routes(settings, providers, browsers),
             *admin_routes(rules=rules),
             *instance_routes(services=services),
             *health_routes(database=database, manager=manager),
-            *page_routes(),
+            *page_routes(sign_in=not settings.local),
         ],
         middleware=middleware(
             http=settings.http, authenticator=authenticator, database=database, trail=services.trail
@@ -140,16 +146,23 @@ def _assemble(settings: Settings, database: Database, timing: Timing | None) -> 
     groups = GroupSync(
         providers=providers, sealer=settings.auth.sealer(), max_age=settings.auth.group_max_age
     )
-    return _Parts(app, view, authenticator, sources, manager, registry, services, groups)
+    ambient = ambient_credential(settings) if settings.local else None
+    return _Parts(app, view, authenticator, sources, ambient, manager, registry, services, groups)
 
 
 def _start(
     hub: _Parts, database: Database, tasks: asyncio.TaskGroup, settings: Settings
 ) -> list[asyncio.Task[None]]:
     """Every endless loop of the hub, by name."""
+    if hub.ambient is None:
+        instances = {
+            "credentials": hub.sources.keep_scanned(),
+            "instances": _watch(hub.sources.snapshots(), hub.manager),
+        }
+    else:
+        instances = {"instances": _watch(hub.ambient.snapshots(), hub.manager)}
     loops = {
-        "credentials": hub.sources.keep_scanned(),
-        "instances": _watch(hub.sources, hub.manager),
+        **instances,
         "registration": hub.registry.follow(hub.manager, registered=hub.view.fanout.wake),
         "fan-out": hub.view.fanout.run(),
         "change bus": database.bus.keep_listening(),
@@ -179,17 +192,28 @@ def _sessions(settings: AuthSettings) -> Sessions:
     return Sessions(tokens=tokens, max_age=settings.session_max_age)
 
 
+def _sign_in_routes(
+    settings: Settings, providers: Providers, browsers: BrowserSessions
+) -> Sequence[BaseRoute]:
+    if settings.local:
+        return local_auth_routes()
+    return [
+        *auth_routes(demo=settings.demo, browsers=browsers, rates=settings.rates, offered=tuple(providers)),
+        *sign_in_routes(settings, providers=providers, browsers=browsers),
+    ]
+
+
 def _description(settings: Settings, providers: Providers) -> Hub:
     offered = [
         AuthProviderInfo(provider=each.provider, name=each.name, login_url=login_url(each.id))
         for each in providers
     ]
-    mode = HubMode.DEMO if settings.demo else HubMode.HUB
+    mode = HubMode.DEMO if settings.demo else HubMode.LOCAL if settings.local else HubMode.HUB
     return Hub(version=_version(), mode=mode, auth_providers=offered)
 
 
-async def _watch(sources: CredentialSources, manager: InstanceManager) -> None:
-    async with aclosing(sources.snapshots()) as snapshots:
+async def _watch(snapshots: AsyncGenerator[Snapshot, None], manager: InstanceManager) -> None:
+    async with aclosing(snapshots):
         await manager.run(snapshots)
 
 

@@ -42,11 +42,16 @@ def origin_as(scope: Scope, *, actor_id: str, actor_name: str) -> Origin:
 
 
 def command_origin() -> Origin:
+    words = f"{account_name()}, at the command line"
+    return Origin(actor_name=words, method=Means.CLI, request_id=new_id("cli"))
+
+
+def account_name() -> str:
+    """Of whoever runs this process."""
     try:
-        name = getpass.getuser()
+        return getpass.getuser()
     except (KeyError, OSError):  # in a container, a number without a name
-        name = "somebody"
-    return Origin(actor_name=f"{name}, at the command line", method=Means.CLI, request_id=new_id("cli"))
+        return "somebody"
 
 
 def noted(action: str, endpoint: Endpoint) -> Endpoint:

@@ -43,11 +43,18 @@ def auth_routes(
     handlers = _Handlers(demo=demo, browsers=browsers, rates=rates, offered=offered)
     return [
         Route("/api/auth/providers", handlers.providers),
-        Route("/api/auth/me", handlers.me),
+        Route("/api/auth/me", me),
         Route("/api/auth/refresh", noted("refresh", handlers.refresh), methods=["POST"]),
         Route("/api/auth/logout", noted("signOut", handlers.logout), methods=["POST"]),
         Route("/api/auth/demo", noted("signIn", handlers.sign_in_to_demo), methods=["POST"]),
     ]
+
+
+async def me(request: Request) -> Response:
+    identity = _recognised(request)
+    if identity is None:
+        return problem_response(request.scope, Problem("UNAUTHENTICATED", "Sign in first"))
+    return JSONResponse(_viewer(identity), headers=NO_STORE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +69,6 @@ class _Handlers:
             {"id": each.id, "name": each.name, "loginUrl": login_url(each.id)} for each in self.offered
         ]
         return JSONResponse({"providers": offered, **({"demo": list(DEMO_USERS)} if self.demo else {})})
-
-    async def me(self, request: Request) -> Response:
-        identity = _recognised(request)
-        if identity is None:
-            return problem_response(request.scope, Problem("UNAUTHENTICATED", "Sign in first"))
-        return JSONResponse(_viewer(identity), headers=NO_STORE)
 
     async def refresh(self, request: Request) -> Response:
         """By the refresh token alone; 401 takes both cookies away, for there is nothing left to refresh."""

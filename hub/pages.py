@@ -45,11 +45,12 @@ async def explorer(_request: Request) -> Response:
     return _page(STATIC / "graphiql.html")
 
 
-def page_routes(static: Path = STATIC) -> list[BaseRoute]:
-    """Everything for browsers but the explorer, which shares its address with the API."""
+def page_routes(static: Path = STATIC, *, sign_in: bool = True) -> list[BaseRoute]:
+    """Everything for browsers but the explorer, which shares its address with the API. Where nobody signs in,
+    the page for that leads to the explorer."""
     return [
         Route("/", _to_explorer),
-        Route("/login", _serving(static / "login.html")),
+        Route("/login", _serving(static / "login.html") if sign_in else _to_explorer),
         Route("/favicon.svg", _serving(static / "favicon.svg")),
         Mount("/assets", _Assets(directory=static / "assets", check_dir=False)),
     ]

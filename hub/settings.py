@@ -28,6 +28,7 @@ from schema.limits import DEFAULT_LIMITS, Limits
 
 DATA = Path("./data")
 DEMO_DATA = DATA / "demo"
+LOCAL_DATA = DATA / "local"
 LOOPBACK_EXEC_ALLOW = ("kubelogin", "aws", "aws-iam-authenticator", "gke-gcloud-auth-plugin")
 
 SIGN_INS = Limit("sign-in", 10, timedelta(minutes=1))
@@ -179,28 +180,45 @@ class Settings:
     audit: AuditSettings = field(default_factory=AuditSettings)
     warnings: tuple[str, ...]
     """What works, but perhaps not as intended; to be logged at the start."""
+    local: bool = False
+    """Local mode: one person, one instance."""
 
 
-def load_settings(*, demo: bool = False) -> Settings:
+def load_settings(*, demo: bool = False, local: bool = False) -> Settings:
     """Read the environment. Raises `SettingsError`.
 
-    The demo takes nothing of the real hub from it: its state stands in `./data/demo`.
+    The demo takes nothing of the portal from it, nor does local mode: their state stands in `./data/demo` and
+    `./data/local`, so that a DATABASE_URL that is set for the portal stays the portal's.
     """
-    variables, problems = read(_demo_fixed() if demo else {})
+    variables, problems = read(_fixed(demo=demo, local=local))
     faulty = {problem.partition(":")[0] for problem in problems}
     # A malformed one was read as if it weren't set: that needn't be said too.
-    problems += (text for text in _contradictions(variables, demo=demo) if text.split()[0] not in faulty)
+    found = _contradictions(variables, demo=demo, local=local)
+    problems += (text for text in found if text.split()[0] not in faulty)
     if problems:
         raise SettingsError(tuple(problems))
-    return _assemble(variables, demo=demo)
+    return _assemble(variables, demo=demo, local=local)
 
 
-def _demo_fixed() -> dict[str, Any]:
+def is_local() -> bool:
+    """Whether HUB_MODE says local mode. Raises `SettingsError` if it says neither."""
+    variables, problems = read({})
+    if said := tuple(problem for problem in problems if problem.startswith("HUB_MODE:")):
+        raise SettingsError(said)
+    return not variables.hub_mode
+
+
+def _fixed(*, demo: bool, local: bool) -> dict[str, Any]:
+    if demo:
+        return {**_apart(DEMO_DATA), "hub_mode": True, "credentials_exec_allow": ()}
+    return {**_apart(LOCAL_DATA), "hub_mode": False} if local else {}
+
+
+def _apart(state: Path) -> dict[str, Any]:
     return {
         **{name: Variables.model_fields[name].default for name in PROVIDER_VARIABLES},
-        "hub_mode": True,
-        "database_url": SqliteUrl(path=DEMO_DATA / "hub.db"),
-        "credentials_path": DEMO_DATA / "credentials",
+        "database_url": SqliteUrl(path=state / "hub.db"),
+        "credentials_path": state / "credentials",
         "session_secret": DEFAULT_SECRET,
         "database_listen_url": None,
         "session_secret_previous": None,
@@ -209,14 +227,18 @@ def _demo_fixed() -> dict[str, Any]:
         "enabled_auth_providers": (),
         "hub_admins": (),
         "auth_callback_url": None,
-        "credentials_exec_allow": (),
     }
 
 
-def _contradictions(variables: Variables, *, demo: bool) -> Iterator[str]:
+def _contradictions(variables: Variables, *, demo: bool, local: bool) -> Iterator[str]:
     secret, previous = _secret(variables), variables.session_secret_previous
     if demo and not is_loopback(variables.host):
         yield f"HOST: the demo answers on loopback alone, and {variables.host!r} isn't: leave HOST out"
+    elif local and not is_loopback(variables.host):
+        yield (
+            f"HOST: nobody signs in to local mode, so it answers on loopback alone, and {variables.host!r} "
+            "isn't: leave HOST out, or set HUB_MODE=true for the portal"
+        )
     elif variables.hub_mode and secret is None and not is_loopback(variables.host):
         yield (
             f"SESSION_SECRET isn't set (the default is public), and HOST {variables.host!r} can be reached "
@@ -289,7 +311,7 @@ def _limits(variables: Variables) -> Limits:
     return Limits(**{each.name: getattr(variables, f"hub_limit_{each.name}") for each in fields(Limits)})
 
 
-def _assemble(variables: Variables, *, demo: bool) -> Settings:
+def _assemble(variables: Variables, *, demo: bool, local: bool) -> Settings:
     allow = variables.credentials_exec_allow
     if allow is None:
         allow = LOOPBACK_EXEC_ALLOW if is_loopback(variables.host) else ()
@@ -310,7 +332,7 @@ def _assemble(variables: Variables, *, demo: bool) -> Settings:
             encryption_key_previous=_plain(variables.encryption_key_previous),
             session_max_age=variables.session_max_age,
             group_max_age=variables.group_max_age,
-            stand_in_path=(DEMO_DATA if demo else DATA) / "session.key",
+            stand_in_path=(DEMO_DATA if demo else LOCAL_DATA if local else DATA) / "session.key",
             administrators=frozenset(variables.hub_admins),
             providers=tuple(dict.fromkeys(variables.enabled_auth_providers)),
             sign_in=sign_in_config(variables) if variables.hub_mode else SignInConfig(),
@@ -322,4 +344,5 @@ def _assemble(variables: Variables, *, demo: bool) -> Settings:
         audit=AuditSettings(retention=variables.audit_retention),
         log=LogSettings(format=variables.log_format, level=variables.log_level),
         warnings=() if demo else tuple(_cautions(variables)),
+        local=local,
     )

@@ -53,6 +53,8 @@ class Registrar:
     fleet: Fleet
     registry: Registry
     sources: CredentialSources
+    fixed: str | None = None
+    """Why instances are those that there are, in local mode."""
 
     async def register(
         self, *, permit: Permit, instance_id: str, display_name: str | None, kubeconfig: str | None
@@ -60,7 +62,7 @@ class Registrar:
         """A new instance, or a removed one again, which begins without anybody's rights; with a kubeconfig,
         or with the file that lies in the credentials directory. Raises BadInput and `auth.errors.Conflict`.
         """
-        _check_permit(permit)
+        self._check_open(permit)
         name = None if display_name is None else _display_name(display_name)
         sealed, digest = self._sealed(instance_id, kubeconfig)
         if sealed is None:
@@ -83,7 +85,7 @@ class Registrar:
 
         Raises NotFound, BadInput and `auth.errors.Conflict`.
         """
-        _check_permit(permit)
+        self._check_open(permit, display_name_alone=isinstance(change.kubeconfig, Kept))
         fields: dict[str, str | None] = {}
         if not isinstance(change.display_name, Kept):
             named = change.display_name
@@ -114,7 +116,7 @@ class Registrar:
 
         Raises NotFound.
         """
-        _check_permit(permit)
+        self._check_open(permit)
         gone = {"removed_at": datetime.now(UTC), "kubeconfig": None, "cluster_uid": None}
         async with in_transaction():
             if not await InstanceRow.filter(id=instance_id, removed_at=None).update(**gone):
@@ -124,6 +126,11 @@ class Registrar:
         await self._until(lambda: instance_id not in self.fleet.feeds)
 
     # ------------------------------------------------------------ within
+
+    def _check_open(self, permit: Permit, *, display_name_alone: bool = False) -> None:
+        _check_permit(permit)
+        if self.fixed is not None and not display_name_alone:
+            raise Conflict(self.fixed)
 
     def _sealed(self, instance_id: str, kubeconfig: str | None) -> tuple[str | None, str | None]:
         """Sealed for the instance, with the digest of the credential. Raises BadInput."""

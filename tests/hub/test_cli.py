@@ -139,7 +139,6 @@ def test_an_administrator_by_setting_needs_no_grant(shell: Shell) -> None:
         ("token create github:1 --name ci", 1, "Nobody is known as github:1"),
         ("token create github:1 --name ci --expires soon", 2, "write 12h, 30d or 52w"),
         ("token revoke tok_x", 1, "There is no access token tok_x"),
-        ("serve", 1, "Local mode comes with a later release. Set HUB_MODE=true"),
         ("nonsense", 2, "No such command 'nonsense'"),
     ],
 )

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,16 +75,54 @@ async def hub_process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
         yield hub
 
 
+@dataclass(frozen=True)
+class LocalHub(HubClient):
+    log: Path
+
+    def records(self) -> Sequence[Record]:
+        return _records(self.log)
+
+
+@asynccontextmanager
+async def local_hub(folder: Path, **settings: str) -> AsyncIterator[LocalHub]:
+    """The hub in local mode, with nothing set but these; at home and with its state below `folder`."""
+    log = folder / "log"
+    with log.open("wb") as stderr:
+        process = await _run(folder, "serve", stderr=stderr.fileno(), settings=settings)
+    try:
+        address = await _address(process, log)
+        async with httpx2.AsyncClient(base_url=address, trust_env=False) as http:
+            yield LocalHub(int(address.rpartition(":")[2]), folder / "credentials", http, log)
+    finally:
+        await _end(process)
+
+
+async def refusal_to_start(folder: Path, **settings: str) -> str:
+    """What `serve` says instead of serving."""
+    process = await _run(folder, "serve", stderr=PIPE, settings=settings)
+    _, complaint = await process.communicate()
+    assert process.returncode == 1
+    return complaint.decode()
+
+
 async def _hub(folder: Path, *arguments: str, stderr: int) -> Process:
     settings = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
         "HUB_MODE": "true",
         "HUB_ADMINS": "github:1",
-        "PORT": "0",
         "DATABASE_URL": "sqlite://hub.db",
         "CREDENTIALS_PATH": "./credentials",
+    }
+    return await _run(folder, *arguments, stderr=stderr, settings=settings)
+
+
+async def _run(folder: Path, *arguments: str, stderr: int, settings: Mapping[str, str]) -> Process:
+    settings = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "PYTHONPATH": str(ROOT),
+        "PORT": "0",
         "LOG_FORMAT": "json",
+        **settings,
     }
     command = (sys.executable, "-m", "hub", *arguments)
     return await create_subprocess_exec(*command, cwd=folder, env=settings, stdout=PIPE, stderr=stderr)

@@ -41,7 +41,7 @@ async def an_instance(hub: ServedHub, kubeconfig: str, *, status: str = "CONNECT
 
 
 async def until_instance(
-    hub: HubClient, token: str, instance_id: str, *, within: float = 30.0, **fields: Any
+    hub: HubClient, token: str | None, instance_id: str, *, within: float = 30.0, **fields: Any
 ) -> Json:
     """Waits until the instance's fields are these; then all that is asked of it."""
     found: Json = {}
