@@ -17,7 +17,7 @@ help: ## This list
 demo: $(VENV)/run.stamp web ## The hub with three simulated clusters, on http://localhost:3001 (PORT)
 	@$(BIN)/python -m hub demo
 
-run: $(VENV)/run.stamp web ## The hub with the settings of the environment (HUB_MODE=true, …)
+run: $(VENV)/run.stamp web ## The hub with the settings of the environment: the portal with HUB_MODE=true, else for yourself
 	@$(BIN)/python -m hub serve
 
 test: $(VENV)/dev.stamp web ## Every test that this machine can run; says what it skips and why

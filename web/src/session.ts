@@ -10,6 +10,8 @@ export interface Grant {
 }
 
 export interface Viewer {
+  /** Who vouches for them. LOCAL: nobody signs in here, and so nobody signs out. */
+  readonly provider: "ENTRA" | "GITHUB" | "OIDC" | "DEMO" | "LOCAL";
   readonly displayName: string;
   readonly grants: readonly Grant[];
   /** Why their groups, and with them roles, couldn't be read; null if they were. */
@@ -29,7 +31,7 @@ export interface SignInOptions {
 }
 
 const EXPLORER = "/graphql";
-const VIEWER = "query Viewer { viewer { displayName grants { role instanceId namespaces } groupsError } }";
+const VIEWER = "query Viewer { viewer { provider displayName grants { role instanceId namespaces } groupsError } }";
 const MEANT = { "X-Hub-Request": "1" };
 
 /**

@@ -45,7 +45,7 @@ interface SignedInProps {
   readonly onProblem: (problem: string) => void;
 }
 
-function SignedIn({ viewer: { displayName, grants }, onProblem }: SignedInProps) {
+function SignedIn({ viewer: { provider, displayName, grants }, onProblem }: SignedInProps) {
   const roles = grants.length === 0 ? ["no role yet"] : [...new Set(grants.map(describe))];
   const leave = () =>
     void signOut().then(
@@ -61,9 +61,11 @@ function SignedIn({ viewer: { displayName, grants }, onProblem }: SignedInProps)
         ))}
       </ul>
       <strong>{displayName}</strong>
-      <button className="action" type="button" onClick={leave}>
-        Sign out
-      </button>
+      {provider !== "LOCAL" && (
+        <button className="action" type="button" onClick={leave}>
+          Sign out
+        </button>
+      )}
     </>
   );
 }
