@@ -230,7 +230,8 @@ class WatchedInstance:
         was, now = self._store.state, self._health
         verdict = health.judge(now, ever_synced=was.synced_at is not None)
         if verdict.status is not was.status:
-            log.info("instance %s is %s: %s", was.instance_id, verdict.status, verdict.reason)
+            reason = f": {verdict.reason}" if verdict.reason else ""
+            log.info("instance %s is %s%s", was.instance_id, verdict.status, reason)
         client = self.client
         self._store.set_state(
             InstanceState(

@@ -119,6 +119,7 @@ class InstanceManager:
 
     def _take(self, snapshot: Snapshot, tasks: asyncio.TaskGroup) -> None:
         """Acts on a snapshot without waiting for anything."""
+        _tell(self._snapshot, snapshot)
         self._snapshot = snapshot
         for instance_id in self._entries.keys() - snapshot.credentials.keys():
             self._drop(instance_id)
@@ -176,6 +177,17 @@ class InstanceManager:
     def _wake(self) -> None:
         with self._wakeups:
             self._wakeups.changed = True
+
+
+def _tell(before: Snapshot, now: Snapshot) -> None:
+    """What is no good and wasn't, for whoever reads the log alone."""
+    known = {(problem.file_name, problem.reason) for problem in before.problems}
+    for problem in now.problems:
+        if (problem.file_name, problem.reason) not in known:
+            log.warning("%s is no credential: %s", problem.file_name, problem.reason)
+    for instance_id, reason in now.errors.items():
+        if before.errors.get(instance_id) != reason:
+            log.warning("instance %s keeps its last good credential: %s", instance_id, reason)
 
 
 def _outdated(entry: _Entry, credential: Credential) -> bool:

@@ -10,7 +10,6 @@ or no good any more; but nothing stays at work that the current context isn't ab
 cluster where kubectl works on another.
 """
 
-import logging
 import os
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -29,8 +28,6 @@ from credentials.looks import looks
 from credentials.merging import EVERYWHERE, NoContext, is_there, read_merged
 from credentials.names import as_dns_label
 from credentials.types import Credential, CredentialProblem, CredentialSource, Snapshot
-
-log = logging.getLogger(__name__)
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 LOCAL = "local"
@@ -110,8 +107,6 @@ class AmbientCredential:
             self.is_settled = False
             return before
         self._lost_at = None
-        if found.reason is not None:
-            log.warning("the kubeconfig of local mode can't be used: %s", found.reason)
         return found
 
     def _look(self, last: Credential | None, now: datetime) -> _Entry:

@@ -42,9 +42,10 @@ def configure_logging(settings: LogSettings) -> None:
     root.handlers = [handler]
     root.setLevel(settings.level.upper())
     # At DEBUG these would print what nobody needs, credentials among it (LIBRARIES.md of the design).
-    for noisy in ("aiosqlite", "asyncio", "authlib", "httpcore2", "tortoise", "watchfiles"):
+    for noisy in ("aiosqlite", "asyncio", "authlib", "httpcore2", "tortoise"):
         logging.getLogger(noisy).setLevel(max(logging.INFO, root.level))
-    # A line for every request to an identity provider.
-    logging.getLogger("httpx2").setLevel(max(logging.WARNING, root.level))
+    # Lines for every request to an identity provider, and for every file that changes.
+    for noisy in ("httpx2", "watchfiles"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     # A line for every WebSocket that comes and goes says nothing that our own records don't.
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, root.level))

@@ -10,11 +10,13 @@ import pytest
 
 from cluster.errors import ApiError, InstanceUnavailable
 from cluster.manager import InstanceManager
+from credentials.directory import CredentialDirectory
 from hub.demo.cluster import SimulatedCluster
 from hub.demo.faults import Hang
 from hub.demo.resources import model_deployments
 from tests.support.fleets import FAST, Snapshots, credential, has, names, running_fleet, seen, stands
 from tests.support.simulation import model_deployment
+from tests.support.waiting import until
 
 MODELS = model_deployments()
 
@@ -150,6 +152,32 @@ async def test_a_removed_credential_ends_its_watches_and_the_feed(
         assert names(feed) == []
         with pytest.raises(InstanceUnavailable):
             await _create(fleet, "late")
+
+
+async def test_files_that_are_no_good_are_in_the_log_once(
+    simulated_cluster: SimulatedCluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "Wrong.kubeconfig").touch()
+    file = simulated_cluster.write_kubeconfig(tmp_path / "east.kubeconfig")
+    async with running_fleet(CredentialDirectory(tmp_path, exec_allow=()).snapshots()) as fleet:
+
+        async def is_broken() -> bool:
+            return fleet.credential_error("east") is not None
+
+        async def is_good() -> bool:
+            return not await is_broken()
+
+        for content in ("- a list", ""):
+            file.write_text(content)
+            await until(is_broken)
+            await asyncio.to_thread(simulated_cluster.write_kubeconfig, file)
+            await until(is_good)
+    warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert [text.partition(":")[0] for text in warnings] == [
+        "Wrong.kubeconfig is no credential",
+        *["instance east keeps its last good credential"] * 2,
+    ]
+    assert warnings[2].endswith("The file is empty.")
 
 
 async def test_readers_of_the_fleet_wake_for_every_feed(simulated_cluster: SimulatedCluster) -> None:

@@ -70,7 +70,9 @@ class Snapshots:
 
 
 @asynccontextmanager
-async def running_fleet(snapshots: Snapshots, *, timing: Timing = FAST) -> AsyncIterator[InstanceManager]:
+async def running_fleet(
+    snapshots: AsyncIterator[Snapshot], *, timing: Timing = FAST
+) -> AsyncIterator[InstanceManager]:
     """A manager that has acted on the first snapshot."""
     manager = InstanceManager(timing=timing)
     async with asyncio.TaskGroup() as tasks:
