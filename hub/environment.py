@@ -47,7 +47,10 @@ def origin(address: str) -> str:
 
 
 def _base_url(value: str) -> str:
-    return _web_address(value).geturl().rstrip("/")
+    url = _web_address(value)
+    if "/api/auth" in url.path:
+        raise ValueError(f"{value!r} is more than the hub's address: leave off /api/auth and what follows")
+    return url.geturl().rstrip("/")
 
 
 def is_loopback(host: str) -> bool:

@@ -163,6 +163,7 @@ def test_one_message_names_every_mistake(monkeypatch: pytest.MonkeyPatch, tmp_pa
     [
         ("AUTH_CALLBACK_URL", "https://user@hub.example.com"),
         ("AUTH_CALLBACK_URL", "https://hub.example.com?x=1"),
+        ("AUTH_CALLBACK_URL", "https://hub.example.com/api/auth/callback/github"),
         ("AUTH_CALLBACK_URL", "https://hub.example.com:port"),
         ("AUTH_CALLBACK_URL", "ftp://hub.example.com"),
         ("ALLOWED_ORIGINS", "*"),
