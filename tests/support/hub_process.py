@@ -100,7 +100,13 @@ async def local_hub(folder: Path, **settings: str) -> AsyncIterator[LocalHub]:
 async def refusal_to_start(folder: Path, **settings: str) -> str:
     """What `serve` says instead of serving."""
     process = await _run(folder, "serve", stderr=PIPE, settings=settings)
-    _, complaint = await process.communicate()
+    try:
+        async with asyncio.timeout(READY_WITHIN):
+            _, complaint = await process.communicate()
+    finally:
+        if process.returncode is None:  # it serves
+            process.kill()
+            await process.wait()
     assert process.returncode == 1
     return complaint.decode()
 
