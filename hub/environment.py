@@ -296,6 +296,11 @@ def read(fixed: Mapping[str, Any]) -> tuple[Variables, list[str]]:
     return Variables(**{**given, **defaults}), problems
 
 
+def is_set(variable: str) -> bool:
+    """Whether the environment has it, though this process may take no notice."""
+    return bool(os.environ.get(variable))
+
+
 def forget_secrets() -> None:
     """Take the secrets out of this process's environment: exec plugins inherit what is left."""
     for name in FROM_FILES:

@@ -110,7 +110,9 @@ async def serve(settings: Settings) -> None:
     with listen(settings.http) as listening:
         async with running_hub(settings) as hub:
             host, port = listening.getsockname()[:2]
+            mode = "local" if settings.local else "hub"
             server = Server(
-                configure(hub.app), on_started=lambda: log.info("ready", address=f"http://{host}:{port}")
+                configure(hub.app),
+                on_started=lambda: log.info("ready", address=f"http://{host}:{port}", mode=mode),
             )
             await server.serve(sockets=[listening])

@@ -14,7 +14,7 @@ from auth.keys import KeyRing, sealing_key, signing_key, stand_in_secret, state_
 from auth.people import Person
 from auth.providers.config import SignInConfig
 from auth.sessions import LIFETIME
-from hub.environment import DEFAULT_SECRET, Network, Variables, is_loopback, origin, read
+from hub.environment import DEFAULT_SECRET, Network, Variables, is_loopback, is_set, origin, read
 from hub.provider_settings import (
     PROVIDER_VARIABLES,
     provider_cautions,
@@ -265,7 +265,12 @@ def _contradicting_keys(variables: Variables) -> Iterator[str]:
         yield "ENCRYPTION_KEY_PREVIOUS is the present ENCRYPTION_KEY: leave it out"
 
 
-def _cautions(variables: Variables) -> Iterator[str]:
+def _cautions(variables: Variables, *, local: bool) -> Iterator[str]:
+    if local and is_set("ENABLED_AUTH_PROVIDERS"):
+        yield (
+            "ENABLED_AUTH_PROVIDERS is set, but HUB_MODE isn't: nobody signs in to local mode; "
+            "set HUB_MODE=true for the portal"
+        )
     secret, loopback = _secret(variables), is_loopback(variables.host)
     if variables.hub_mode and not variables.enabled_auth_providers:
         yield "ENABLED_AUTH_PROVIDERS is empty: nobody can sign in; access tokens work"
@@ -343,6 +348,6 @@ def _assemble(variables: Variables, *, demo: bool, local: bool) -> Settings:
         rates=_rates(variables),
         audit=AuditSettings(retention=variables.audit_retention),
         log=LogSettings(format=variables.log_format, level=variables.log_level),
-        warnings=() if demo else tuple(_cautions(variables)),
+        warnings=() if demo else tuple(_cautions(variables, local=local)),
         local=local,
     )

@@ -411,6 +411,13 @@ def test_cautions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "in the clear" in load_settings().warnings[-1]
 
 
+def test_a_portal_whose_mode_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(local=True).warnings == ()
+    given(monkeypatch, ENABLED_AUTH_PROVIDERS="github")
+    (warning,) = load_settings(local=True).warnings
+    assert "set HUB_MODE=true" in warning
+
+
 def test_the_demo_takes_nothing_of_a_real_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     given(
         monkeypatch,
