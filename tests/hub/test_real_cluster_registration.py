@@ -16,10 +16,10 @@ pytestmark = pytest.mark.envtest
 async def test_another_cluster_takes_a_name_only_once_it_is_confirmed(
     hub_process: ServedHub, api_server: ApiServer, fresh_api_server: ApiServer
 ) -> None:
-    hub, name = hub_process, f"sent-{uuid4().hex[:8]}"
+    hub, name, foreign = hub_process, f"sent-{uuid4().hex[:8]}", f"foreign-{uuid4().hex[:8]}"
     await fresh_api_server.kubectl.install_crds()
     namespace = await fresh_api_server.kubectl.create_namespace()
-    await fresh_api_server.kubectl.post(deployments(namespace), model_deployment("foreign"))
+    await fresh_api_server.kubectl.post(deployments(namespace), model_deployment(foreign))
     sent = {"name": name, "kubeconfig": api_server.kubeconfig()}
     await hub.data(hub.admin, REGISTER, {"input": sent})
     await until_instance(hub, hub.admin, name, status="CONNECTED")
@@ -28,7 +28,7 @@ async def test_another_cluster_takes_a_name_only_once_it_is_confirmed(
     await hub.data(hub.admin, UPDATE, {"input": other})
     told = await until_instance(hub, hub.admin, name, status="ERROR")
     assert "updateInstance" in told["statusReason"]
-    query = '{ deployments(filter: {instanceIds: ["%s"], search: "foreign"}) { totalCount } }' % name  # noqa: UP031
+    query = f'{{ deployments(filter: {{instanceIds: ["{name}"], search: "{foreign}"}}) {{ totalCount }} }}'
     assert (await hub.data(hub.admin, query))["deployments"]["totalCount"] == 0
     assert namespace not in (told["namespaces"] or ())
 
