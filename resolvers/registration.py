@@ -104,6 +104,8 @@ class Registrar:
             if change.kubeconfig is None and row.kubeconfig is not None:
                 self._check_file(instance_id, path="kubeconfig")
                 fields["kubeconfig"] = None
+            if not isinstance(change.kubeconfig, Kept) and row.cluster_uid is None:
+                fields["cluster_uid"] = self._answers(instance_id)
             await _change(row, fields, sealed)
             await publish("instances", instance_id)
         shown = self._works_with(instance_id, digest)
@@ -126,6 +128,12 @@ class Registrar:
         await self._until(lambda: instance_id not in self.fleet.feeds)
 
     # ------------------------------------------------------------ within
+
+    def _answers(self, instance_id: str) -> str | None:
+        """The cluster that the name stands for by what answers now: the registry writes it down only some
+        moments after the first sync, and whatever a new kubeconfig leads to is held to it."""
+        feed = self.fleet.feeds.get(instance_id)
+        return feed.state.cluster_uid if feed is not None and feed.state.live else None
 
     def _check_open(self, permit: Permit, *, display_name_alone: bool = False) -> None:
         _check_permit(permit)
