@@ -15,7 +15,10 @@ class Wire:
         self._whole = asyncio.Event()
         self._whole.set()
         self._writers: set[StreamWriter] = set()
+        self._accepted: set[StreamWriter] = set()
+        """Until they are aborted; a task that is cancelled before it began aborts nothing."""
         self._connections: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def cut(self) -> None:
         self._whole.clear()
@@ -26,15 +29,22 @@ class Wire:
         self._whole.set()
 
     def accept(self, reader: StreamReader, writer: StreamWriter) -> None:
+        if self._closed:
+            writer.transport.abort()
+            return
+        self._accepted.add(writer)
         task = asyncio.create_task(self._connect(reader, writer), name="a connection of the wire")
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
 
     async def close(self) -> None:
+        self._closed = True
         connections = list(self._connections)
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
+        for writer in self._accepted:
+            writer.transport.abort()
 
     async def _connect(self, reader: StreamReader, writer: StreamWriter) -> None:
         """One connection of the hub's, to its end."""
@@ -52,6 +62,7 @@ class Wire:
             return
         finally:
             self._writers.discard(writer)
+            self._accepted.discard(writer)
             for each in ends:
                 each.transport.abort()
 
