@@ -81,9 +81,6 @@ def _bearer(given: list[str]) -> str:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, error: AuthError) -> None:
-    problem = describe(error)
-    if isinstance(error, Unauthenticated):
-        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-    else:
-        headers = {"Retry-After": str(problem.extras["retryAfter"])}
-    await problem_response(scope, problem, headers=headers)(scope, receive, send)
+    refused = isinstance(error, Unauthenticated)
+    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'} if refused else None
+    await problem_response(scope, describe(error), headers=headers)(scope, receive, send)

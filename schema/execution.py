@@ -1,7 +1,7 @@
 """From a request to its answer: one way for HTTP and WebSocket, queries, mutations and subscriptions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, cast
 
@@ -43,9 +43,7 @@ class OutOfTime(LimitExceeded):
     """An operation was begun, and given up at its deadline."""
 
 
-def chosen(
-    document: Checked, operation: Operation, *, allowed: Collection[OperationType] = tuple(OperationType)
-) -> Chosen | Errors:
+def chosen(document: Checked, operation: Operation) -> Chosen | Errors:
     """The document's operation that is asked for, if its variables and its cost are within the limits; or why
     there is none to execute."""
     if isinstance(document, tuple):
@@ -53,10 +51,6 @@ def chosen(
     definition = get_operation_ast(document.node, operation.operation_name)
     if definition is None:
         return [GraphQLError("Name one of the document's operations in operationName")]
-    if definition.operation not in allowed:
-        kind = definition.operation.value
-        advice = ": open a WebSocket to this address" if kind == "subscription" else ""
-        return [GraphQLError(f"A {kind} can't be sent like this{advice}")]
     try:
         cost = document.cost(definition, operation.variables or {})
     except LimitExceeded as error:
